@@ -108,8 +108,7 @@ func (c *Clerk) list(ctx context.Context, at clerkCursor, limit int) ([]clerkRow
 
 // explainClerk classifies Clerk's errors. The texts do not contain the key.
 func explainClerk(ctx context.Context, err error) error {
-	var status *clerkStatus
-	if ctx.Err() == nil && errors.As(err, &status) {
+	if status, is := errors.AsType[*clerkStatus](err); ctx.Err() == nil && is {
 		return status.explain()
 	}
 	return explainBroken(ctx, "Clerk", err)

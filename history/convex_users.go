@@ -64,8 +64,7 @@ func (c *Convex) readPeople(ctx context.Context) (knownUsers, error) {
 
 // onlyOfDisk returns the error if the disk caused it, as a retry may then succeed.
 func onlyOfDisk(err error) error {
-	var unreadable *fs.PathError
-	if errors.As(err, &unreadable) {
+	if errors.As(err, new(*fs.PathError)) {
 		return err
 	}
 	return nil

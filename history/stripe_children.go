@@ -64,8 +64,7 @@ func (l lister) children(
 			q.Add("subscription", subscription)
 		}
 		next, err := l.entries(ctx, account, path, q)
-		var gone *missing
-		if errors.As(err, &gone) {
+		if errors.As(err, new(*missing)) {
 			break
 		}
 		if err != nil {

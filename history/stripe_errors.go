@@ -28,8 +28,7 @@ func (e *missing) Error() string { return e.message }
 // explain classifies Stripe's errors. The texts contain neither the key nor anything from an answer
 // that is not Stripe's.
 func (a *stripeAPI) explain(ctx context.Context, err error) error {
-	var answer *stripe.Error
-	if ctx.Err() == nil && errors.As(err, &answer) {
+	if answer, is := errors.AsType[*stripe.Error](err); ctx.Err() == nil && is {
 		return a.explainStatus(answer)
 	}
 	return explainBroken(ctx, "Stripe", err)

@@ -107,8 +107,7 @@ func (l lister) read(
 		return page, refused("the position in %s cannot be read: %v", s.name, err)
 	}
 	list, asOf, err := l.api.list(ctx, w.Account, s.path, w.query(s, limit))
-	var gone *missing
-	if errors.As(err, &gone) && w.After != "" {
+	if errors.As(err, new(*missing)) && w.After != "" {
 		w = w.afresh()
 		list, asOf, err = l.api.list(ctx, w.Account, s.path, w.query(s, limit))
 	}

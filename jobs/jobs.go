@@ -195,8 +195,7 @@ func (e *After) Unwrap() error { return e.Err }
 // RetryDelay is the pause before try n+1. It doubles from one second up to ten minutes; jitter of
 // up to half spreads the retries.
 func RetryDelay(n int, err error, _ *asynq.Task) time.Duration {
-	var after *After
-	if errors.As(err, &after) {
+	if after, is := errors.AsType[*After](err); is {
 		return after.Delay
 	}
 	d := min(time.Second<<min(n, 16), 10*time.Minute)

@@ -172,8 +172,7 @@ func smtpOutcome(msg *gomail.Msg, err error) (o Outcome, usable bool) {
 
 // said is the answer in an error.
 func said(err error) string {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, is := errors.AsType[*textproto.Error](err); is {
 		return reply.Error()
 	}
 	return err.Error()

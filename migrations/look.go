@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"regexp"
@@ -21,17 +20,6 @@ const (
 	// formerTable was that list before. It is goose's default name, so another program may use it.
 	formerTable = "goose_db_version"
 )
-
-// Foreign is the error of a database with tables of another program under names that Rollcall
-// needs, or with another program's list of migrations.
-type Foreign struct{ Tables []string }
-
-func (e *Foreign) Error() string {
-	return fmt.Sprintf("this database belongs to another program: Rollcall did not make %s. Nothing was changed. "+
-		"Give Rollcall a database of its own (CREATE DATABASE rollcall, and name it in DATABASE_URL), "+
-		"or a schema of its own (CREATE SCHEMA rollcall, and add options=-csearch_path%%3Drollcall,public to DATABASE_URL)",
-		strings.Join(e.Tables, ", "))
-}
 
 // state is the part of Rollcall's schema that a database has.
 type state struct {
@@ -84,7 +72,8 @@ func sources() ([]file, error) {
 }
 
 // look reads the state of a database. It writes nothing and does not wait for running migrations.
-// If the database belongs to another program, the error is a *Foreign.
+// If the database belongs to another program, the error is a *Foreign; if it is Rollcall's, and has objects of others
+// under names of later migrations, a *Taken.
 func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	all, err := sources()
 	if err != nil {
@@ -96,12 +85,12 @@ func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	}
 	var foreign []string
 	switch {
-	case stands[versionTable]:
+	case stands.has(versionTable):
 		s.table = versionTable
 		if s.applied, err = appliedVersions(ctx, db, s.table); err == nil {
 			s.begun, err = begun(ctx, db)
 		}
-	case stands[formerTable]:
+	case stands.has(formerTable):
 		var former state
 		former.table = formerTable
 		former.applied, err = appliedVersions(ctx, db, formerTable)
@@ -116,65 +105,65 @@ func look(ctx context.Context, db *sql.DB) (s state, err error) {
 	if err != nil {
 		return state{}, err
 	}
-	if foreign = append(s.clashes(all, stands), foreign...); len(foreign) > 0 {
-		return s, &Foreign{foreign}
-	}
-	return s, nil
+	return s, refused(s.clashes(all, stands), s.table == versionTable && len(s.applied) > 0, foreign)
 }
 
-// standing returns the names used by Rollcall that exist in the schema of new tables.
-func standing(ctx context.Context, db *sql.DB, all []file) (map[string]bool, error) {
+// standing returns the objects with names used by Rollcall that exist in the schema of new tables.
+func standing(ctx context.Context, db *sql.DB, all []file) (objects, error) {
 	names := []string{versionTable, formerTable}
 	for _, f := range all {
 		names = append(names, f.creates...)
 	}
 	rows, err := db.QueryContext(ctx, `
-		SELECT current_schema() IS NOT NULL, coalesce(relname, '')
+		SELECT current_schema() IS NOT NULL, coalesce(relname, ''), coalesce(relkind, ''), coalesce(indexed, '')
 		FROM (VALUES (1)) one
 		LEFT JOIN (
-			SELECT c.relname
+			SELECT c.relname, c.relkind::text, i.indrelid::regclass::text AS indexed
 			FROM pg_class c
 			JOIN pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN pg_index i ON i.indexrelid = c.oid
 			WHERE n.nspname = current_schema() AND c.relname = ANY ($1::text[])
 		) c ON true`, names)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	stands := map[string]bool{}
+	stands := objects{}
 	for rows.Next() {
 		var schema bool
-		var name string
-		if err := rows.Scan(&schema, &name); err != nil {
+		var o Object
+		var kind string
+		if err := rows.Scan(&schema, &o.Name, &kind, &o.Of); err != nil {
 			return nil, err
 		}
 		if !schema {
 			return nil, errors.New("no schema of the search_path exists: make it first (CREATE SCHEMA …)")
 		}
-		stands[name] = true
+		o.Kind = kinds[kind]
+		stands[o.Name] = o
 	}
 	return stands, rows.Err()
 }
 
 // ours reports whether a list under goose's default name is Rollcall's: it only has our versions,
 // and their tables exist.
-func (s state) ours(all []file, stands map[string]bool) bool {
+func (s state) ours(all []file, stands objects) bool {
 	known := maps.Clone(s.applied)
 	for _, f := range all {
 		if _, ok := s.applied[f.version]; !ok {
 			continue
 		}
 		delete(known, f.version)
-		if slices.ContainsFunc(f.tables, func(name string) bool { return !stands[name] }) {
+		if slices.ContainsFunc(f.tables, func(name string) bool { return !stands.has(name) }) {
 			return false
 		}
 	}
 	return len(known) == 0
 }
 
-// clashes returns the existing names that pending migrations need and that no applied migration
+// clashes returns the existing objects whose names pending migrations need and that no applied migration
 // created, nor one that was interrupted between its steps.
-func (s state) clashes(all []file, stands map[string]bool) (names []string) {
+func (s state) clashes(all []file, stands objects) (taken []Object) {
 	own := map[string]bool{}
 	for _, f := range all {
 		if _, ok := s.applied[f.version]; ok || f.name == s.begun {
@@ -185,12 +174,14 @@ func (s state) clashes(all []file, stands map[string]bool) (names []string) {
 	}
 	for _, f := range all {
 		for _, name := range f.creates {
-			if stands[name] && !own[name] && !slices.Contains(names, name) {
-				names = append(names, name)
+			if o, ok := stands[name]; ok && !own[name] {
+				own[name] = true // it is named once
+				o.Migration = f.name
+				taken = append(taken, o)
 			}
 		}
 	}
-	return names
+	return taken
 }
 
 func appliedVersions(ctx context.Context, db *sql.DB, table string) (map[int64]time.Time, error) {

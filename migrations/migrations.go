@@ -58,8 +58,8 @@ func Up(ctx context.Context, url string) ([]Status, error) {
 }
 
 // UpWith is Up with options. If the lock stays taken, the error is a *Locked, and nothing was changed;
-// if the database belongs to another program, a *Foreign, and neither. If a table stays in use, it is
-// a *Busy: what was finished stays. All say what to do.
+// if the database belongs to another program, a *Foreign, or has objects of others, a *Taken, and neither. If a table
+// stays in use, it is a *Busy: what was finished stays. All say what to do.
 func UpWith(ctx context.Context, url string, o Options) (applied []Status, err error) {
 	defer func() {
 		if err != nil {

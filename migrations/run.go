@@ -112,8 +112,7 @@ func inUse(err error) bool {
 // blockedBy says which migration could not go on, and which transaction is the oldest.
 func blockedBy(ctx context.Context, db *sql.DB, failed error) (*Busy, error) {
 	busy := &Busy{Migration: "the next migration"}
-	var partial *goose.PartialError
-	if errors.As(failed, &partial) {
+	if partial, is := errors.AsType[*goose.PartialError](failed); is {
 		busy.Migration = partial.Failed.Source.Path
 	}
 	var err error

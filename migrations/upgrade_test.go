@@ -162,16 +162,38 @@ func TestUnfinishedIndex(t *testing.T) {
 func TestForeignTableOfTheNextMigration(t *testing.T) {
 	t.Parallel()
 	url := atVersion(t, 25)
-	exec(t, url, `CREATE TABLE tags (id int)`)
+	exec(t, url, `CREATE TABLE tags (id int)`, `CREATE INDEX payments_disputed ON payments (id)`)
 	before := relations(t, url)
 	_, err := migrations.Up(t.Context(), url)
-	var foreign *migrations.Foreign
-	if !errors.As(err, &foreign) || len(foreign.Tables) != 1 || foreign.Tables[0] != "tags" {
-		t.Error(err)
+	var taken *migrations.Taken
+	if !errors.As(err, &taken) || len(taken.Objects) != 2 {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"the table tags (0026_tags.sql makes one of this name)",
+		"the index payments_disputed of the table payments (0031_disputed.sql makes one of this name)",
+		"ALTER TABLE tags RENAME TO tags_before",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("it does not say %q: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "belongs to another program") {
+		t.Errorf("it calls Rollcall's own database another program's: %v", err)
 	}
 	if diff := cmp.Diff(before, relations(t, url)); diff != "" {
 		t.Errorf("changed (-before +after):\n%s", diff)
 	}
+	for _, o := range taken.Objects {
+		exec(t, url, o.Rename()) // as it advises
+	}
+	if _, err := migrations.Up(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, connect(t, url), `
+		SELECT count(*)::text
+		FROM pg_class
+		WHERE relname ~ '^(tags|payments_disputed)(_before)?$'`, "4")
 }
 
 // What an interrupted migration left is its own: it goes on.

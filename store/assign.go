@@ -79,18 +79,13 @@ func (w *work) findCustomers(ctx context.Context, p *places, wanted []address) e
 	for i, a := range wanted {
 		emails[i] = a.email
 	}
-	rows, err := w.tx.Query(ctx, `SELECT id, store_id, email FROM customers WHERE email = ANY($1)`, emails)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, w.tx, `SELECT id, store_id, email FROM customers WHERE email = ANY($1)`, emails)
 	var c customer
-	_, err = pgx.ForEachRow(rows, []any{&c.id, &c.store, &c.email}, func() error {
+	return pg.Each(rows, []any{&c.id, &c.store, &c.email}, func() {
 		if _, ok := p.at[address{c.store, c.email}]; ok {
 			p.at[address{c.store, c.email}] = c.id
 		}
-		return nil
 	})
-	return err
 }
 
 // allocate gives ids to addresses without a customer.
@@ -104,13 +99,9 @@ func (w *work) allocate(ctx context.Context, p *places, wanted []address) error 
 	if len(empty) == 0 {
 		return nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	ids, err := pg.Column[int64](ctx, w.tx, `
 		SELECT nextval(pg_get_serial_sequence('customers', 'id'))
 		FROM generate_series(1, $1::int)`, len(empty))
-	if err != nil {
-		return err
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
 		return err
 	}
@@ -189,11 +180,10 @@ func (w *work) movers(ctx context.Context, rows []resolution) ([]mover, error) {
 	}
 	var out []mover
 	var id, rowsOf int64
-	_, err = pgx.ForEachRow(counted, []any{&id, &rowsOf}, func() error {
+	err = pg.Each(counted, []any{&id, &rowsOf}, func() {
 		if leaving[id].rows == rowsOf {
 			out = append(out, *leaving[id])
 		}
-		return nil
 	})
 	slices.SortFunc(out, func(a, b mover) int { return cmp.Compare(a.id, b.id) })
 	return out, err

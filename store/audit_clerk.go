@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/facts"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -39,7 +37,7 @@ func (a *ClerkAudit) Page(ctx context.Context, items []Item) error {
 // knows whether they are deleted.
 func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.ClerkAudit.Unlisted")
-	rows, err := a.tx.Query(ctx, a.kept(`
+	return pg.Column[string](ctx, a.tx, a.kept(`
 		SELECT h.id
 		FROM @kept.users h
 		LEFT JOIN users t USING (id)
@@ -47,10 +45,6 @@ func (a *ClerkAudit) Unlisted(ctx context.Context, after string, limit int) (_ [
 		  AND h.id NOT LIKE '`+anonymousPrefix+`%'
 		ORDER BY h.id
 		LIMIT $2`), after, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Gone counts a user that Clerk has deleted.
@@ -73,16 +67,12 @@ func (a *ClerkAudit) Finish(ctx context.Context) (_ Audit, stuck []facts.User, e
 		}
 	}
 	a.audit.Differences = a.found.list()
-	rows, err := a.tx.Query(ctx, a.kept(`
+	stuck, err = pg.Column[facts.User](ctx, a.tx, a.kept(`
 		SELECT to_jsonb(t)
 		FROM users t
 		JOIN @kept.users h USING (id)
 		WHERE h.version >= t.version AND `+userDiffers+`
 		LIMIT $1`), maxStuck)
-	if err != nil {
-		return a.audit, nil, err
-	}
-	stuck, err = pgx.CollectRows(rows, pgx.RowTo[facts.User])
 	return a.audit, stuck, err
 }
 

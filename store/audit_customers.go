@@ -15,16 +15,12 @@ import (
 // customers looks at every customer, or those of the store.
 func (a *Auditor) customers(ctx context.Context) error {
 	for last := int64(0); ; {
-		rows, err := a.Pool.Query(ctx, `
+		ids, err := pg.Column[int64](ctx, a.Pool, `
 			SELECT id
 			FROM customers
 			WHERE id > $1 AND ($2 = '' OR store_id = $2)
 			ORDER BY id
 			LIMIT $3`, last, a.AuditOptions.Store, deriveChunk)
-		if err != nil {
-			return err
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -71,11 +67,7 @@ func (a *Auditor) compare(ctx context.Context, tx pgx.Tx, ids []int64) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL enable_hashjoin = on`); err != nil { // as when they are derived
 		return err
 	}
-	rows, err := tx.Query(ctx, customersDifferSQL, ids, stores, emails)
-	if err != nil {
-		return err
-	}
-	differing, err := pgx.CollectRows(rows, pgx.RowToStructByPos[differing])
+	differing, err := pg.Structs[differing](ctx, tx, customersDifferSQL, ids, stores, emails)
 	for _, d := range differing {
 		a.differs(byID[d.ID], d)
 	}
@@ -83,10 +75,7 @@ func (a *Auditor) compare(ctx context.Context, tx pgx.Tx, ids []int64) error {
 }
 
 func customersByID(ctx context.Context, tx pgx.Tx, ids []int64) ([]customer, error) {
-	rows, err := tx.Query(ctx, `SELECT id, store_id, email FROM customers WHERE id = ANY($1)`, ids)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, tx, `SELECT id, store_id, email FROM customers WHERE id = ANY($1)`, ids)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c customer, err error) {
 		return c, row.Scan(&c.id, &c.store, &c.email)
 	})

@@ -130,15 +130,12 @@ func Concerns(table string) string {
 func (a *Auditor) eachChunk(ctx context.Context, do func([]RowKey) error) error {
 	for _, kind := range FactKinds {
 		for last := (RowKey{Kind: kind.Name}); ; {
-			rows, err := a.Pool.Query(ctx, fmt.Sprintf(`
+			rows := pg.Query(ctx, a.Pool, fmt.Sprintf(`
 				SELECT %[1]s
 				FROM %[2]s f
 				WHERE (%[1]s) > ($2, $3) AND %[3]s
 				ORDER BY %[1]s
 				LIMIT $4`, kind.KeySQL("f"), kind.Table, Concerns("f")), a.AuditOptions.Store, last.A, last.B, AuditChunk)
-			if err != nil {
-				return err
-			}
 			keys, err := KeysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
@@ -177,17 +174,13 @@ type misplaced struct {
 func (a *Auditor) Facts(ctx context.Context, keys []RowKey) (wrong []RowKey, err error) {
 	err = a.Snapshot(ctx, func(tx pgx.Tx) error {
 		for kind, k := range byKind(keys) {
-			rows, err := tx.Query(ctx, kind.misplacedSQL(), k[0], k[1], a.PlatformTypes, a.AuditOptions.Store)
-			if err != nil {
-				return err
-			}
+			rows := pg.Query(ctx, tx, kind.misplacedSQL(), k[0], k[1], a.PlatformTypes, a.AuditOptions.Store)
 			m := misplaced{RowKey: RowKey{Kind: kind.Name}}
-			_, err = pgx.ForEachRow(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store,
-				&m.old.email, &m.to.store, &m.to.email, &m.lives}, func() error {
+			err = pg.Each(rows, []any{&m.A, &m.B, &m.is, &m.should, &m.pointed, &m.attachable, &m.old.store,
+				&m.old.email, &m.to.store, &m.to.email, &m.lives}, func() {
 				wrong = append(wrong, m.RowKey)
 				a.misplaced(m)
 				m.is, m.should = nil, nil // read into anew
-				return nil
 			})
 			if err != nil {
 				return err
@@ -287,21 +280,16 @@ func (k FactKind) misplacedSQL() string {
 // products checks whether every product has its store.
 func (a *Auditor) products(ctx context.Context) error {
 	return a.Snapshot(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
+		rows := pg.Query(ctx, tx, `
 			SELECT c.id, coalesce(c.store_id, 'none'), coalesce(named.id, 'none')
 			FROM products c
 			CROSS JOIN LATERAL (`+homesOf+`) named
 			WHERE (c.store_id, c.store_ids) IS DISTINCT FROM (named.id, named.ids)
 			  AND ($1 = '' OR c.store_id = $1 OR named.id = $1)`, a.AuditOptions.Store)
-		if err != nil {
-			return err
-		}
 		var id, is, should string
-		_, err = pgx.ForEachRow(rows, []any{&id, &is, &should}, func() error {
+		return pg.Each(rows, []any{&id, &is, &should}, func() {
 			a.found.add("product_of_another_store", 1, finding.Example{Place: "product " + id, What: "store " + should,
 				Why: "it is written down as of store " + is})
-			return nil
 		})
-		return err
 	})
 }

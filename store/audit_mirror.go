@@ -141,20 +141,16 @@ func kindsOf(all []comparison, further ...finding.Kind) (kinds finding.Kinds) {
 // compare runs a comparison, counts its differences and stores the first examples.
 func (m *mirror) compare(ctx context.Context, c comparison, args ...any) (err error) {
 	defer pg.Wrap(&err, "store.mirror.compare(%s)", c.kind)
-	rows, err := m.tx.Query(ctx, fmt.Sprintf(`
+	rows := pg.Query(ctx, m.tx, fmt.Sprintf(`
 		SELECT count(*) OVER (), d.place, d.what, d.why
 		FROM (%s) AS d(place, what, why)
 		ORDER BY d.place
 		LIMIT greatest(%d, 1)`, m.kept(c.sql), m.o.Examples), args...)
-	if err != nil {
-		return err
-	}
 	var n int64
 	var f finding.Example
 	var examples []finding.Example
-	_, err = pgx.ForEachRow(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() error {
+	err = pg.Each(rows, []any{&n, &f.Place, &f.What, &f.Why}, func() {
 		examples = append(examples, f)
-		return nil
 	})
 	m.found.add(c.kind, n, examples...)
 	return err

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/facts"
 	"rollcall/store/pg"
 )
@@ -99,10 +97,7 @@ func (a *StripeAudit) resolve(ctx context.Context) error {
 			continue
 		}
 		for last := (RowKey{Kind: kind.Name}); ; {
-			rows, err := a.tx.Query(ctx, kind.keysAfterSQL(), last.A, last.B, "", AuditChunk)
-			if err != nil {
-				return err
-			}
+			rows := pg.Query(ctx, a.tx, kind.keysAfterSQL(), last.A, last.B, "", AuditChunk)
 			keys, err := KeysOfKind(kind.Name, rows)
 			if err != nil {
 				return err
@@ -151,7 +146,7 @@ func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 	defer pg.Wrap(&err, "store.StripeAudit.money")
 	const counts = `claim_version <> '' AND %[1]s.paid AND %[1]s.paid_at < $3
 		AND coalesce(%[1]s.unattached, '') NOT IN ('counted_elsewhere', 'platform_sale', 'bare_payment', 'unpaid')`
-	rows, err := a.tx.Query(ctx, fmt.Sprintf(a.kept(`
+	return pg.Structs[StoreMoney](ctx, a.tx, fmt.Sprintf(a.kept(`
 		SELECT store, currency, minor_units(sum(paid)), minor_units(sum(refunded)), minor_units(sum(stripe_paid)),
 			minor_units(sum(stripe_refunded))
 		FROM (
@@ -169,8 +164,4 @@ func (a *StripeAudit) money(ctx context.Context) (_ []StoreMoney, err error) {
 		WHERE ($1 = '' OR store = $1)
 		GROUP BY store, currency
 		ORDER BY store, currency`), fmt.Sprintf(counts, "h"), fmt.Sprintf(counts, "t")), a.o.Store, a.accounts, a.asOf)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[StoreMoney])
 }

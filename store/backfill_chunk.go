@@ -91,14 +91,11 @@ func (w *work) preview(ctx context.Context, backfill int64, t *tally) error {
 	for _, a := range t.brought {
 		stores, emails = append(stores, a.store), append(emails, a.email)
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		INSERT INTO backfill_previews (backfill_id, store_id, email)
 		SELECT $1, store, email FROM unnest($2::text[], $3::text[]) AS n(store, email)
 		ON CONFLICT DO NOTHING
 		RETURNING store_id, email`, backfill, stores, emails)
-	if err != nil {
-		return err
-	}
 	first := map[address]bool{}
 	var a address
 	if _, err := pgx.ForEachRow(rows, []any{&a.store, &a.email},

@@ -224,7 +224,7 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 	for i, item := range items {
 		refs[i], emails[i], spent[i] = item.Old.StoreRef, facts.Email(item.Old.Email), item.Old.Spent
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT c.nth - 1, c.email = '', u.id IS NULL, coalesce(u.spent::text, '[]')
 		FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS c(store_ref, email, spent, nth)
 		CROSS JOIN LATERAL (SELECT `+StoreNamed("c.store_ref", Forever)+` AS id) store
@@ -234,13 +234,10 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 		   OR c.spent > 0 AND c.spent <> (SELECT coalesce(sum((s ->> 'amount')::bigint), 0)
 			FROM jsonb_array_elements(u.spent) s)
 		ORDER BY c.nth`, refs, emails, spent)
-	if err != nil {
-		return err
-	}
 	var nth int
 	var unknown, missing bool
 	var ours string
-	_, err = pgx.ForEachRow(rows, []any{&nth, &unknown, &missing, &ours}, func() error {
+	return pg.Each(rows, []any{&nth, &unknown, &missing, &ours}, func() {
 		item := items[nth]
 		f := Finding{Place: item.Place, What: item.Old.Email + " in store " + item.Old.StoreRef}
 		switch {
@@ -252,7 +249,5 @@ func (w *work) compare(ctx context.Context, items []Item, t *tally) error {
 			f.Why = fmt.Sprintf("had spent %d (minor units) by the list kept before, and %s by the facts", *item.Old.Spent, ours)
 		}
 		t.note(f)
-		return nil
 	})
-	return err
 }

@@ -101,7 +101,7 @@ const fewOverdue = 16
 // the first few of others. Their jobs may be lost.
 func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit int) (_ []WaitingChunk, err error) {
 	defer pg.Wrap(&err, "store.OverdueChunks")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[WaitingChunk](ctx, s.Pool, `
 		SELECT k.backfill_id, k.number
 		FROM backfills b
 		CROSS JOIN LATERAL (
@@ -116,10 +116,6 @@ func (s *Store) OverdueChunks(ctx context.Context, grace time.Duration, limit in
 		WHERE b.status IN ('queued', 'running')
 		ORDER BY k.backfill_id, k.number
 		LIMIT $2`, grace, limit, fewOverdue)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[WaitingChunk])
 }
 
 // LastBackfill tells when somebody last started a run of a kind, and what time
@@ -137,17 +133,13 @@ func (s *Store) LastBackfill(ctx context.Context, kind, startedBy string) (start
 // HeardAccounts lists the Connect accounts of stores whose sales we hear of.
 func (s *Store) HeardAccounts(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.HeardAccounts")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Column[string](ctx, s.Pool, `
 		SELECT DISTINCT s.stripe_account_id
 		FROM stores s
 		WHERE s.stripe_account_id <> ''
 		  AND (EXISTS (SELECT FROM payments p WHERE p.account = s.stripe_account_id)
 			OR EXISTS (SELECT FROM subscriptions p WHERE p.account = s.stripe_account_id))
 		ORDER BY 1`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // AwaitEvents returns when no event waits to be applied, or after most: what

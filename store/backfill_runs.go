@@ -2,14 +2,12 @@ package store
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"rollcall/facts"
 	"rollcall/store/pg"
@@ -68,15 +66,8 @@ const BackfillColumns = `
 	id, kind, scope, options, dry_run, status, reason, expected, seen, created, updated, unchanged,
 	errors, customers, chunk_size, started_by, created_at, started_at, ended_at`
 
-func oneBackfill(rows pgx.Rows, err error) (Backfill, error) {
-	if err != nil {
-		return Backfill{}, err
-	}
-	b, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Backfill])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
-	return b, err
+func (s *Store) oneBackfill(ctx context.Context, sql string, args ...any) (Backfill, error) {
+	return pg.One(ctx, s.Pool, pgx.RowToStructByPos[Backfill], sql, args...)
 }
 
 // StartBackfill writes a run down, with the chunk (number 0) that plans it; the
@@ -97,7 +88,7 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		}
 		n.Options.AsOf = &now
 	}
-	b, err = oneBackfill(s.Pool.Query(ctx, `
+	b, err = s.oneBackfill(ctx, `
 		WITH started AS (
 			INSERT INTO backfills (kind, scope, options, dry_run, chunk_size, started_by)
 			VALUES ($1, $2, $3, $4, $5, $6)
@@ -105,8 +96,8 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 		), plan AS (
 			INSERT INTO backfill_chunks (backfill_id, number) SELECT id, 0 FROM started
 		)
-		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy))
-	if uniqueViolation(err) {
+		SELECT`+BackfillColumns+` FROM started`, n.Kind, n.scope(), n.Options, n.DryRun, n.ChunkSize, n.StartedBy)
+	if pg.UniqueViolation(err) {
 		return s.alreadyRunning(ctx, n.Kind, n.scope(), n.DryRun)
 	}
 	return b, err
@@ -114,25 +105,20 @@ func (s *Store) StartBackfill(ctx context.Context, n NewBackfill) (b Backfill, e
 
 // alreadyRunning names the run that is in the way of another.
 func (s *Store) alreadyRunning(ctx context.Context, kind, scope string, dry bool) (Backfill, error) {
-	b, err := oneBackfill(s.Pool.Query(ctx, `
+	b, err := s.oneBackfill(ctx, `
 		SELECT`+BackfillColumns+`
 		FROM backfills
-		WHERE kind = $1 AND scope = $2 AND dry_run = $3 AND status IN ('queued', 'running', 'paused')`, kind, scope, dry))
+		WHERE kind = $1 AND scope = $2 AND dry_run = $3 AND status IN ('queued', 'running', 'paused')`, kind, scope, dry)
 	if err != nil {
 		return b, err // ended just now
 	}
 	return b, &AlreadyRunning{b}
 }
 
-func uniqueViolation(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505"
-}
-
 // Backfill returns a run, or ErrNotFound.
 func (s *Store) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
 	defer pg.Wrap(&err, "store.Backfill(%d)", id)
-	return oneBackfill(s.Pool.Query(ctx, `SELECT`+BackfillColumns+` FROM backfills WHERE id = $1`, id))
+	return s.oneBackfill(ctx, `SELECT`+BackfillColumns+` FROM backfills WHERE id = $1`, id)
 }
 
 // FullBackfill is a run with all that is known of it. Its JSON is the API's.
@@ -162,16 +148,12 @@ func (s *Store) FullBackfill(ctx context.Context, id int64, limit int) (f FullBa
 // with the id given (0: from the newest).
 func (s *Store) Backfills(ctx context.Context, before int64, limit int) (_ []Backfill, err error) {
 	defer pg.Wrap(&err, "store.Backfills")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[Backfill](ctx, s.Pool, `
 		SELECT`+BackfillColumns+`
 		FROM backfills
 		WHERE $1::bigint = 0 OR id < $1::bigint
 		ORDER BY id DESC
 		LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Backfill])
 }
 
 // BackfillStream is how far a run is with one of the streams it reads.
@@ -186,7 +168,7 @@ type BackfillStream struct {
 // BackfillStreams tells how far a run is with each stream, in the order begun.
 func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStream, err error) {
 	defer pg.Wrap(&err, "store.BackfillStreams(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[BackfillStream](ctx, s.Pool, `
 		SELECT
 			stream,
 			count(*),
@@ -197,25 +179,18 @@ func (s *Store) BackfillStreams(ctx context.Context, id int64) (_ []BackfillStre
 		WHERE backfill_id = $1 AND (stream <> '' OR done_at IS NULL)
 		GROUP BY stream
 		ORDER BY min(number)`, id)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillStream])
 }
 
 // BackfillErrors lists up to limit of what a run could not use, and of its
 // notes, in the order found, from behind the one with id after.
 func (s *Store) BackfillErrors(ctx context.Context, id, after int64, limit int) (_ []BackfillError, err error) {
 	defer pg.Wrap(&err, "store.BackfillErrors(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT id, place, what, why, note
 		FROM backfill_errors
 		WHERE backfill_id = $1 AND id > $2
 		ORDER BY id
 		LIMIT $3`, id, after, limit)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e BackfillError, err error) {
 		return e, row.Scan(&e.ID, &e.Place, &e.What, &e.Why, &e.Note)
 	})
@@ -274,7 +249,7 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 		_, err = (&work{tx: tx}).finish(ctx, id)
 		return err
 	})
-	if uniqueViolation(err) {
+	if pg.UniqueViolation(err) {
 		if b, err = s.Backfill(ctx, id); err == nil {
 			b, err = s.alreadyRunning(ctx, b.Kind, b.Scope, b.DryRun)
 		}
@@ -293,15 +268,11 @@ func (s *Store) order(ctx context.Context, id int64, sql, want string) (b Backfi
 // StripeAccounts lists the Connect accounts that stores are known by.
 func (s *Store) StripeAccounts(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "store.StripeAccounts")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Column[string](ctx, s.Pool, `
 		SELECT DISTINCT stripe_account_id
 		FROM stores
 		WHERE stripe_account_id <> ''
 		ORDER BY 1`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Passed is how many objects of a stream a run passed over for one reason, or
@@ -315,13 +286,9 @@ type Passed struct {
 // BackfillPassed lists what a run has passed over, in the order of the streams' names.
 func (s *Store) BackfillPassed(ctx context.Context, id int64) (_ []Passed, err error) {
 	defer pg.Wrap(&err, "store.BackfillPassed(%d)", id)
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[Passed](ctx, s.Pool, `
 		SELECT stream, reason, objects
 		FROM backfill_passed
 		WHERE backfill_id = $1
 		ORDER BY stream, reason`, id)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Passed])
 }

@@ -35,7 +35,7 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 	for _, f := range set.Products {
 		products = append(products, f.ID)
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT
 			'store:' || id,
 			'told',
@@ -51,15 +51,11 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 			array_remove(ARRAY['store:' || store_ref], NULL) || ARRAY(SELECT 'product:' || i FROM unnest(items) i)
 		FROM products
 		WHERE id = ANY($2)`, stores, products)
-	if err != nil {
-		return nil, err
-	}
 	entries := map[string]entry{}
 	var key string
 	var e entry
-	_, err = pgx.ForEachRow(rows, []any{&key, &e.state, &e.keys, &e.dependsOn}, func() error {
+	err = pg.Each(rows, []any{&key, &e.state, &e.keys, &e.dependsOn}, func() {
 		entries[key] = e
-		return nil
 	})
 	return entries, err
 }
@@ -158,12 +154,9 @@ func (w *work) withAddressees(ctx context.Context, keys []string) ([]string, err
 	if err := w.extend(ctx, more); err != nil { // before the search, so that no other transaction adds dependents after it
 		return nil, err
 	}
-	rows, err := w.tx.Query(ctx, `SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
+	customers, err := pg.Column[string](ctx, w.tx,
+		`SELECT 'cus:' || account || '/' || id FROM stripe_customers WHERE email = ANY($1)`,
 		emails)
-	if err != nil {
-		return nil, err
-	}
-	customers, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	return append(keys, customers...), err
 }
 
@@ -242,7 +235,7 @@ var homesOf = `
 // latter, and of those that changed.
 func (w *work) settle(ctx context.Context, refs, products []string) (keys []string, err error) {
 	defer pg.Wrap(&err, "store.settle")
-	rows, err := w.tx.Query(ctx, `
+	return pg.Column[string](ctx, w.tx, `
 		WITH looked AS (
 			SELECT unnest($2::text[]) AS id, false AS renamed
 			UNION
@@ -263,20 +256,12 @@ func (w *work) settle(ctx context.Context, refs, products []string) (keys []stri
 			UNION
 			SELECT id FROM looked WHERE renamed
 		) keyed`, refs, products)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // bundlesOf returns the keys of all bundles around products of which something changed.
 func (w *work) bundlesOf(ctx context.Context, products []string) ([]string, error) {
-	rows, err := w.tx.Query(ctx, `
+	return pg.Column[string](ctx, w.tx, `
 		SELECT unnest(`+productKeys("id")+`)
 		FROM products
 		WHERE items && $1::text[]`, products)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

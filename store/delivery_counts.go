@@ -139,10 +139,7 @@ const NewestEvents = 20_000
 // bring, the newest events of the inbox stand for it.
 func Deliveries(ctx context.Context, tx pgx.Tx, since time.Time) (_ []Delivered, err error) {
 	defer pg.Wrap(&err, "store.deliveries")
-	rows, err := tx.Query(ctx, DeliveriesSQL, since, Accepted, NewestEvents)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, tx, DeliveriesSQL, since, Accepted, NewestEvents)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivered, err error) {
 		err = row.Scan(&d.Source, &d.Hour, &d.Outcome, &d.Count, &d.First, &d.Last)
 		d.Hour, d.First, d.Last = d.Hour.UTC(), d.First.UTC(), d.Last.UTC()

@@ -64,14 +64,11 @@ func (w *work) linkedInvoices(ctx context.Context, set facts.Set) ([]RowKey, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT f.account, f.invoice
 		FROM unnest($1::text[], $2::text[]) AS k(account, id)
 		JOIN payments f ON f.account = k.account AND f.id = k.id
 		WHERE f.invoice IS NOT NULL`, accounts, ids)
-	if err != nil {
-		return nil, err
-	}
 	return KeysOfKind(Payment, rows)
 }
 
@@ -87,15 +84,12 @@ func (w *work) unstarted(ctx context.Context, set facts.Set) ([]RowKey, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT DISTINCT s.account, s.id
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS k(account, id, subscription)
 		LEFT JOIN payments p ON p.account = k.account AND p.id = k.id
 		JOIN subscriptions s ON s.account = k.account AND s.id IN (k.subscription, p.subscription)
 		WHERE NOT s.ever_active`, accounts, ids, subscriptions)
-	if err != nil {
-		return nil, err
-	}
 	return KeysOfKind(Subscription, rows)
 }
 
@@ -116,7 +110,7 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, 
 	if len(charges) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT r.account, r.payment_intent
 		FROM unnest($1::text[], $2::text[]) AS c(account, charge)
 		JOIN refunds r ON r.account = c.account AND r.charge = c.charge
@@ -126,9 +120,6 @@ func (w *work) paymentsOfCharges(ctx context.Context, set facts.Set) ([]RowKey, 
 		FROM unnest($1::text[], $2::text[]) AS c(account, charge)
 		JOIN disputes d ON d.account = c.account AND d.charge = c.charge
 		WHERE d.payment_intent IS NOT NULL`, accounts, charges)
-	if err != nil {
-		return nil, err
-	}
 	return KeysOfKind(Payment, rows)
 }
 
@@ -224,19 +215,15 @@ func (n *dependentSearch) findInvoices(ctx context.Context) error {
 // others shared, as the key that they depend on is locked exclusively.
 func (n *dependentSearch) find(ctx context.Context, kind, sql string, exclusive bool, args ...any) (
 	found int, err error) {
-	rows, err := n.tx.Query(ctx, sql, args...)
-	if err != nil {
-		return 0, err
-	}
+	rows := pg.Query(ctx, n.tx, sql, args...)
 	k := RowKey{Kind: kind}
 	var dependsOn []string
-	_, err = pgx.ForEachRow(rows, []any{&k.A, &k.B, &dependsOn}, func() error {
+	err = pg.Each(rows, []any{&k.A, &k.B, &dependsOn}, func() {
 		found++
 		n.found[k] = true
 		n.noteUsers(k, dependsOn)
 		n.more.add(false, dependsOn...)
 		n.more.add(exclusive, k.lock())
-		return nil
 	})
 	return found, err
 }

@@ -49,7 +49,7 @@ func (w *work) derive(ctx context.Context, customers []customer) (changes Change
 func (w *work) countDerived(rows pgx.Rows, c *Changes) error {
 	var id int64
 	var created bool
-	_, err := pgx.ForEachRow(rows, []any{&id, &created}, func() error {
+	return pg.Each(rows, []any{&id, &created}, func() {
 		if w.attached.customers != nil {
 			w.attached.customers[id] = created
 		}
@@ -58,9 +58,7 @@ func (w *work) countDerived(rows pgx.Rows, c *Changes) error {
 		} else {
 			c.Updated++
 		}
-		return nil
 	})
-	return err
 }
 
 // deleteSQL deletes the customers among $1 without rows. It runs before the others

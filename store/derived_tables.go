@@ -108,11 +108,7 @@ const entriesAtOnce = 500
 // customer lock the customer's row first, and who changes their tags locks the entry. Here both are locked by
 // statements of their own: the one that waited would write the tags of the moment before.
 func (s *Store) settleEntries(ctx context.Context, store string) (wrong int64, err error) {
-	rows, err := s.Pool.Query(ctx, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
-	if err != nil {
-		return 0, err
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	ids, err := pg.Column[int64](ctx, s.Pool, `SELECT customer_id FROM (`+Misindexed+`) x ORDER BY 1`, store)
 	if err != nil {
 		return 0, err
 	}
@@ -168,16 +164,11 @@ func (a *Auditor) kept(ctx context.Context) error {
 
 // off adds what a query finds: place, what and why.
 func (a *Auditor) off(ctx context.Context, tx pgx.Tx, kind, sql string) error {
-	rows, err := tx.Query(ctx, sql, a.AuditOptions.Store)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, sql, a.AuditOptions.Store)
 	var f finding.Example
-	_, err = pgx.ForEachRow(rows, []any{&f.Place, &f.What, &f.Why}, func() error {
+	return pg.Each(rows, []any{&f.Place, &f.What, &f.Why}, func() {
 		a.found.add(kind, 1, f)
-		return nil
 	})
-	return err
 }
 
 // FoldFigures adds to the figures what changed since. Whether it has run makes

@@ -181,18 +181,13 @@ func LookUp(ctx context.Context, tx pgx.Tx, all ...[]Origin) error {
 	for k := range waiting {
 		sources, ids = append(sources, k.source), append(ids, k.id)
 	}
-	rows, err := tx.Query(ctx, EventsOfSQL, sources, ids)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, EventsOfSQL, sources, ids)
 	var e FromEvent
-	_, err = pgx.ForEachRow(rows,
-		[]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status, &e.Livemode}, func() error {
+	return pg.Each(rows,
+		[]any{&e.ID, &e.Source, &e.EventID, &e.Type, &e.OccurredAt, &e.ReceivedAt, &e.Status, &e.Livemode}, func() {
 			e.OccurredAt, e.ReceivedAt = pg.UTC(e.OccurredAt), pg.UTC(e.ReceivedAt)
 			for _, into := range waiting[key{e.Source, e.EventID}] {
 				*into = e
 			}
-			return nil
 		})
-	return err
 }

@@ -85,21 +85,16 @@ func (ts *tombstones) discoverFormer(ctx context.Context, q pg.Querier, found di
 	if len(emails) == 0 {
 		return nil
 	}
-	rows, err := q.Query(ctx, `
+	rows := pg.Query(ctx, q, `
 		SELECT subject, object, min(version_time(since))
 		FROM links
 		WHERE relation = 'address' AND object = ANY($1)
 		GROUP BY subject, object`, emails)
-	if err != nil {
-		return err
-	}
 	var user, email string
 	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&user, &email, &at}, func() error {
+	return pg.Each(rows, []any{&user, &email, &at}, func() {
 		ts.note(found, identity{aUser, user}, ts.of(identity{anAddress, email}, at))
-		return nil
 	})
-	return err
 }
 
 // eraseDiscovered erases whoever the facts and their events show to be erased people.

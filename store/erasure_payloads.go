@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -115,16 +113,12 @@ func (f *erasureFilter) headers(ctx context.Context, events []pendingEvent) (map
 	for i, e := range events {
 		ids[i] = e.ID
 	}
-	rows, err := f.tx.Query(ctx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`,
+	rows := pg.Query(ctx, f.tx, `SELECT id, headers::text FROM webhook_events WHERE id = ANY($1) AND headers IS NOT NULL`,
 		ids)
-	if err != nil {
-		return nil, err
-	}
 	var id int64
 	var text string
-	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+	err := pg.Each(rows, []any{&id, &text}, func() {
 		headers[id] = []byte(text)
-		return nil
 	})
 	return headers, err
 }

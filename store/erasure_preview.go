@@ -151,16 +151,11 @@ func (v *preview) typed(otherwise []string) []string {
 
 // count adds what a query counts, by store.
 func (v *preview) count(ctx context.Context, t Trace, sql string, args ...any) error {
-	rows, err := v.tx.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, v.tx, sql, args...)
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&t.Store, &n}, func() error {
+	return pg.Each(rows, []any{&t.Store, &n}, func() {
 		v.counts[t] += n
-		return nil
 	})
-	return err
 }
 
 // countPeople counts users and Stripe customers. An erasure from one store removes
@@ -193,21 +188,16 @@ func (v *preview) countRows(ctx context.Context) error {
 // are among those found.
 func (v *preview) countCustomers(ctx context.Context) error {
 	kinds, as, bs := splitKeys(v.found.rows)
-	rows, err := v.tx.Query(ctx, `
+	rows := pg.Query(ctx, v.tx, `
 		SELECT c.store_id, c.email
 		FROM (SELECT f.customer_id, count(*) AS rows`+givenFacts+` GROUP BY 1) found
 		JOIN customers c ON c.id = found.customer_id
 		WHERE found.rows = (SELECT count(*) FROM facts WHERE customer_id = c.id)`, kinds, as, bs)
-	if err != nil {
-		return err
-	}
 	var store, email string
-	_, err = pgx.ForEachRow(rows, []any{&store, &email}, func() error {
+	return pg.Each(rows, []any{&store, &email}, func() {
 		v.counts[Trace{Table: "customers", Store: store, Fate: removed}]++
 		v.gone = append(v.gone, email)
-		return nil
 	})
-	return err
 }
 
 // countMentions counts what people and programs wrote that names them.
@@ -229,24 +219,19 @@ func (v *preview) countMentions(ctx context.Context) error {
 // remarks tells what has to do with the person and is not erased.
 func (v *preview) remarks(ctx context.Context, f *Footprint) error {
 	f.Elsewhere, f.Staff = []string{}, []string{}
-	rows, err := v.tx.Query(ctx, `
+	rows := pg.Query(ctx, v.tx, `
 		SELECT 'address', email FROM users WHERE id = ANY($1) AND email <> ALL($2)
 		UNION
 		SELECT 'address', object FROM links WHERE relation = 'address' AND subject = ANY($1) AND object <> ALL($2)
 		UNION
 		SELECT 'store', id FROM stores WHERE owner_user_id = ANY($1) OR member_user_ids && $1
 		ORDER BY 1, 2`, f.Users, f.Addresses)
-	if err != nil {
-		return err
-	}
 	var what, which string
-	_, err = pgx.ForEachRow(rows, []any{&what, &which}, func() error {
+	return pg.Each(rows, []any{&what, &which}, func() {
 		if what == "store" {
 			f.Staff = append(f.Staff, which)
 		} else {
 			f.Elsewhere = append(f.Elsewhere, which)
 		}
-		return nil
 	})
-	return err
 }

@@ -19,15 +19,12 @@ const rowsPerErasure = 200
 func (s *Store) FinishErasures(ctx context.Context, grace time.Duration, o EraseOptions) (err error) {
 	defer pg.Wrap(&err, "store.FinishErasures")
 	for {
-		rows, err := s.Pool.Query(ctx, `
+		rows := pg.Query(ctx, s.Pool, `
 			UPDATE erasures
 			SET moved_at = clock_timestamp()
 			WHERE id = (SELECT id FROM erasures WHERE finished_at IS NULL AND moved_at < clock_timestamp() - $1::interval
 				ORDER BY id LIMIT 1)
 			RETURNING id, person, store_id, erased_at`, grace)
-		if err != nil {
-			return err
-		}
 		x, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (x erasure, err error) {
 			return x, row.Scan(&x.id, &x.person, &x.store, &x.at)
 		})

@@ -32,10 +32,7 @@ func readRows(ctx context.Context, q pg.Querier, keys []RowKey, pseudonyms bool)
 		if pseudonyms {
 			sql += ` WHERE concat_ws(' ', ` + qualify("f", columnsNaming(k.Table)) + `) LIKE '%` + anonymousPrefix + `%'`
 		}
-		rows, err := q.Query(ctx, sql, columns[0], columns[1])
-		if err != nil {
-			return set, err
-		}
+		rows := pg.Query(ctx, q, sql, columns[0], columns[1])
 		var row []byte
 		if _, err = pgx.ForEachRow(rows, []any{&row}, func() error { return k.add(&set, row) }); err != nil {
 			return set, err
@@ -85,11 +82,7 @@ func keysOfRows(ctx context.Context, q pg.Querier, sql string, args ...any) ([]R
 
 // queryAll reads the rows of a query.
 func queryAll[T any](ctx context.Context, q pg.Querier, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	rows, err := q.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, q, sql, args...), scan)
 }
 
 // readPeople reads the users and Stripe customers among identities, and those

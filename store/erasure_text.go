@@ -138,7 +138,7 @@ var mentions = []mention{
 			on_goal = regexp_replace(on_goal::text, @named, @person, 'gi')::jsonb,
 			created_by = CASE WHEN @store = '' THEN regexp_replace(created_by, @named, @person, 'gi') ELSE created_by END`,
 	},
-	{
+	{ // those of no mail of ours stay: they are codes, times and the provider's ids
 		table: "mail_events",
 		where: `mail_id IN (SELECT id FROM mails WHERE ` + theirMails + `)`,
 	},

@@ -125,19 +125,14 @@ func (ts *tombstones) find(ctx context.Context, tx pgx.Tx, ids []identity) (err 
 // scanTombstones reads tombstones, each behind two columns by which it is found.
 func scanTombstones(ctx context.Context, tx pgx.Tx, found func(by []byte, and string, t *tombstone),
 	sql string, args ...any) error {
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, sql, args...)
 	var by []byte
 	var and string
 	var t tombstone
-	_, err = pgx.ForEachRow(rows, []any{&by, &and, &t.erasure, &t.person, &t.at}, func() error {
+	return pg.Each(rows, []any{&by, &and, &t.erasure, &t.person, &t.at}, func() {
 		one := t
 		found(by, and, &one)
-		return nil
 	})
-	return err
 }
 
 // findInAccounts looks up which Stripe customers of Connect accounts have an
@@ -284,10 +279,7 @@ const ErasureKeySQL = `
 // only. One that does not fit is none; if there are tombstones, that is ErrErasureKey.
 func erasureKey(ctx context.Context, q pg.Querier) (key []byte, tombstones, scoped bool, err error) {
 	var state KeyState
-	rows, err := q.Query(ctx, ErasureKeySQL)
-	if err != nil {
-		return nil, false, false, err
-	}
+	rows := pg.Query(ctx, q, ErasureKeySQL)
 	defer rows.Close()
 	for rows.Next() {
 		err = rows.Scan(&key, &state, &tombstones, &scoped)

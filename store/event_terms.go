@@ -212,7 +212,7 @@ func (s *Store) IndexEvents(ctx context.Context) (worked bool, err error) {
 // event of[i]. Those that someone else has locked wait for the next time, as an erasure may be
 // emptying them; and those that are pending again, as a worker skips what is locked.
 func unindexed(ctx context.Context, tx pgx.Tx) (ids, terms, of []int64, err error) {
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT e.id, e.source, e.account, e.payload
 		FROM event_unindexed u
 		JOIN webhook_events e ON e.id = u.event_id
@@ -221,18 +221,14 @@ func unindexed(ctx context.Context, tx pgx.Tx) (ids, terms, of []int64, err erro
 		ORDER BY u.event_id DESC
 		LIMIT $1
 		FOR SHARE OF e SKIP LOCKED`, indexChunk)
-	if err != nil {
-		return nil, nil, nil, err
-	}
 	var id int64
 	var e facts.Event
-	_, err = pgx.ForEachRow(rows, []any{&id, &e.Source, &e.Account, &e.Payload}, func() error {
+	err = pg.Each(rows, []any{&id, &e.Source, &e.Account, &e.Payload}, func() {
 		ids = append(ids, id)
 		for _, t := range termsIn(e) {
 			terms, of = append(terms, t), append(of, id)
 		}
 		e.Payload = nil // a new one for each row
-		return nil
 	})
 	return ids, terms, of, err
 }

@@ -135,7 +135,6 @@ var identityColumns = slices.Concat(
 	columnsOfTable("campaigns", "text name audience steps on_goal, person created_by"),
 	columnsOfTable("runs", "address email"),
 	columnsOfTable("mails", "address email, text answer"),
-	columnsOfTable("mail_events", "text detail"),
 	columnsOfTable("mail_consents", "user user_id, address email"),
 	columnsOfTable("mail_stops", "person by"),
 	columnsOfTable("mail_bodies", "text subject markdown"),

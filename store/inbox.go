@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/facts"
 	"rollcall/store/pg"
 )
@@ -107,19 +105,15 @@ func insertEvents(ctx context.Context, q pg.Querier, sql string, events []NewEve
 			first[key{e.Source, e.EventID}] = i
 		}
 	}
-	rows, err := q.Query(ctx, sql, sources, ids, types, accounts, versions, live, at, payloads, headers, traces)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, q, sql, sources, ids, types, accounts, versions, live, at, payloads, headers, traces)
 	out := make([]Inserted, n)
 	for i := range out {
 		out[i].Duplicate = true
 	}
 	var id int64
 	var k key
-	_, err = pgx.ForEachRow(rows, []any{&id, &k.source, &k.id}, func() error {
+	err := pg.Each(rows, []any{&id, &k.source, &k.id}, func() {
 		out[first[k]] = Inserted{ID: id}
-		return nil
 	})
 	return out, err
 }
@@ -158,15 +152,11 @@ func insertInto(laterColumns, laterValues string) string {
 // next attempt by the queue's back-off. Their jobs may be lost.
 func (s *Store) Overdue(ctx context.Context, grace time.Duration, limit int) (_ []Waiting, err error) {
 	defer pg.Wrap(&err, "store.Overdue")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[Waiting](ctx, s.Pool, `
 		SELECT id, source, coalesce(traceparent, '')
 		FROM webhook_events
 		WHERE status = 'pending'
 		  AND coalesce(attempted_at + LEAST(2 ^ attempts, 600) * interval '1.5 s', received_at) < now() - $1::interval
 		ORDER BY id
 		LIMIT $2`, grace, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
 }

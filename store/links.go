@@ -89,10 +89,7 @@ func (w *work) saveLinks(ctx context.Context, set facts.Set) (changed []link, er
 	if len(n.relations) == 0 {
 		return nil, nil
 	}
-	rows, err := w.tx.Query(ctx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.allDependents)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, w.tx, saveLinksSQL, n.relations, n.subjects, n.objects, n.since, n.hearsay, w.allDependents)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l link, err error) {
 		return l, row.Scan(&l.relation, &l.subject, &l.object)
 	})
@@ -165,15 +162,12 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 	if len(changed) == 0 {
 		return nil, nil, nil, nil
 	}
-	rows, err := w.tx.Query(ctx, `
+	rows := pg.Query(ctx, w.tx, `
 		SELECT DISTINCT l.relation, l.object
 		FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS c(relation, subject)) c
 		JOIN links l ON l.relation = c.relation AND l.subject = c.subject`, relations, subjects)
-	if err != nil {
-		return nil, nil, nil, err
-	}
 	var l link
-	_, err = pgx.ForEachRow(rows, []any{&l.relation, &l.object}, func() error {
+	err = pg.Each(rows, []any{&l.relation, &l.object}, func() {
 		switch l.relation {
 		case OwnerLink:
 			keys, refs = append(keys, "store:"+l.object), append(refs, l.object)
@@ -184,7 +178,6 @@ func (w *work) linkedKeys(ctx context.Context, changed []link) (keys, refs, prod
 		case AddressLink:
 			keys = append(keys, "mail:"+l.object)
 		}
-		return nil
 	})
 	for _, id := range products {
 		keys = append(keys, "product:"+id)

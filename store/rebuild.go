@@ -117,10 +117,7 @@ func (s *Store) reattach(ctx context.Context, keys []RowKey) (changes Changes, e
 
 // keysAfter is the next chunk of rows of a kind, in the order of their keys.
 func (s *Store) keysAfter(ctx context.Context, store string, last RowKey) ([]RowKey, error) {
-	rows, err := s.Pool.Query(ctx, KindOf(last.Kind).keysAfterSQL(), last.A, last.B, store, rebuildChunk)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, KindOf(last.Kind).keysAfterSQL(), last.A, last.B, store, rebuildChunk)
 	return KeysOfKind(last.Kind, rows)
 }
 
@@ -142,11 +139,7 @@ func (s *Store) settleProducts(ctx context.Context) (changed int64, err error) {
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		rows, err := w.tx.Query(ctx, `SELECT id FROM products`)
-		if err != nil {
-			return err
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		ids, err := pg.Column[string](ctx, w.tx, `SELECT id FROM products`)
 		if err != nil {
 			return err
 		}
@@ -165,14 +158,11 @@ func (s *Store) removeStrays(ctx context.Context, store string) (int64, error) {
 		if err := w.lock(ctx, nil); err != nil {
 			return err
 		}
-		rows, err := w.tx.Query(ctx, `
+		rows := pg.Query(ctx, w.tx, `
 			SELECT id, store_id, email
 			FROM customers c
 			WHERE ($1 = '' OR store_id = $1)
 			  AND NOT EXISTS (SELECT FROM facts WHERE customer_id = c.id)`, store)
-		if err != nil {
-			return err
-		}
 		strays, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c customer, err error) {
 			return c, row.Scan(&c.id, &c.store, &c.email)
 		})

@@ -124,7 +124,7 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 		return 0, 0, err
 	}
 	w := f.conditions()
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT count(*)
 		FROM (
 			SELECT
@@ -133,9 +133,6 @@ func (s *Store) CountReopen(ctx context.Context, f ReopenFilter, most int) (n, t
 			  AND `+w.String()+`
 			LIMIT `+w.Arg(most)+`
 		) e`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
-	if err != nil {
-		return 0, 0, err
-	}
 	n, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
 	return n, f.Through, err
 }
@@ -196,7 +193,7 @@ func (f ReopenFilter) conditions() *pg.Conditions {
 func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set string, args []any) ([]Waiting, error) {
 	w := f.conditions()
 	set = w.Args.Fill(set, args)
-	rows, err := s.Pool.Query(ctx, `
+	chunk, err := pg.Structs[Waiting](ctx, s.Pool, `
 		WITH chosen AS (
 			SELECT e.id
 			FROM webhook_events e
@@ -214,10 +211,6 @@ func (s *Store) settleChunk(ctx context.Context, f ReopenFilter, limit int, set 
 			e.id,
 			e.source,
 			''`, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
-	if err != nil {
-		return nil, err
-	}
-	chunk, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting])
 	slices.SortFunc(chunk, func(a, b Waiting) int { return cmp.Compare(a.ID, b.ID) })
 	return chunk, err
 }

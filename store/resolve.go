@@ -67,10 +67,7 @@ func resolve(ctx context.Context, tx pgx.Tx, keys []RowKey, platformTypes []stri
 	defer pg.Wrap(&err, "store.resolve(%d)", len(keys))
 	var out []resolution
 	for kind, columns := range byKind(keys) {
-		rows, err := tx.Query(ctx, kind.resolveSQL(), columns[0], columns[1], platformTypes)
-		if err != nil {
-			return nil, err
-		}
+		rows := pg.Query(ctx, tx, kind.resolveSQL(), columns[0], columns[1], platformTypes)
 		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r resolution, err error) {
 			r.Kind = kind.Name
 			err = row.Scan(&r.A, &r.B, &r.Store, &r.Email, &r.Product, &r.Sold, &r.Unattached, &r.Refunded, &r.Disputed,

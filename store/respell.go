@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/facts"
 	"rollcall/store/pg"
 )
@@ -55,11 +53,7 @@ func (s *Store) misspelled(ctx context.Context) (found []string, err error) {
 			sql += ` UNION SELECT ` + address + ` FROM ` + c.Table + ` t WHERE ` + maybeMisspelled(address) + c.only()
 		}
 	}
-	rows, err := s.Pool.Query(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	all, err := pg.Column[string](ctx, s.Pool, sql)
 	return slices.DeleteFunc(all, func(a string) bool {
 		is := facts.Email(a)
 		return is == a || is == ""

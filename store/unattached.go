@@ -48,11 +48,8 @@ func (u UnattachedQuestion) Count(ctx context.Context, q pg.Querier) ([]Unattach
 	if u.Store != "" {
 		args = append(args, u.Store)
 	}
-	rows, err := q.Query(ctx, UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) }), args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[UnattachedCount])
+	sql := UnionAll(func(k FactKind) string { return UnattachedSQL(k, u.Scope(k.Table)) })
+	return pg.Structs[UnattachedCount](ctx, q, sql, args...)
 }
 
 // Scope narrows rows of a table down to the store $3.
@@ -191,10 +188,7 @@ func (f OffFilter) Page(ctx context.Context, q pg.Querier, read offReader) (page
 		WHERE ` + w.String() + `
 		ORDER BY ` + kind.KeySQL(kind.Alias) + `
 		LIMIT ` + w.Arg(f.Limit+1-len(page))
-		rows, err := q.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
-		if err != nil {
-			return nil, "", err
-		}
+		rows := pg.Query(ctx, q, sql, append([]any{pgx.QueryExecModeCacheDescribe}, *w.Args...)...)
 		some, err := pgx.CollectRows(rows, scan)
 		if err != nil {
 			return nil, "", err

@@ -264,13 +264,11 @@ func keysOf(set facts.Set) (keys []factKey) {
 func recordOutcomes(outcomes map[factKey]outcome, table string, found pgx.Rows) error {
 	k := factKey{table: table}
 	var isNew bool
-	_, err := pgx.ForEachRow(found, []any{&k.Key, &isNew}, func() error {
+	return pg.Each(found, []any{&k.Key, &isNew}, func() {
 		o := updated
 		if isNew {
 			o = created
 		}
 		outcomes[k] = max(outcomes[k], o)
-		return nil
 	})
-	return err
 }

@@ -47,14 +47,11 @@ func (s *Store) NoteClock(ctx context.Context, worker string, now time.Time, key
 // first.
 func (s *Store) WorkerClocks(ctx context.Context) (_ []WorkerClock, err error) {
 	defer pg.Wrap(&err, "store.WorkerClocks")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT worker, extract(epoch FROM ahead)::float8
 		FROM worker_clocks
 		WHERE seen_at > clock_timestamp() - $1::interval
 		ORDER BY GREATEST(ahead, -ahead) DESC, worker`, clocksFor)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c WorkerClock, err error) {
 		var seconds float64
 		err = row.Scan(&c.Worker, &seconds)

@@ -107,8 +107,7 @@ func (a *Alert) Tell(ctx context.Context, c status.WatchChange, now time.Time) e
 
 // withoutAddress removes the address from an HTTP client's error, which goes into logs and tables.
 func withoutAddress(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, is := errors.AsType[*url.Error](err); is {
 		return wrapped.Err
 	}
 	return err

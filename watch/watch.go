@@ -131,14 +131,14 @@ func worseThan(a, b string) bool {
 func failing(f status.FailingEvents) finding.Finding {
 	v := finding.Finding{Kind: Failing, Subject: f.Source + "/" + f.Type, Severity: finding.Warning,
 		What: fmt.Sprintf("%s of type %s from %s could not be applied yet, and will be retried",
-			show.Count(int(f.Trying), "event"), f.Type, Sender(f.Source)),
+			show.Count(f.Trying, "event"), f.Type, Sender(f.Source)),
 		Fix: []string{"rollcall events list --source " + f.Source + " --status pending"}}
 	if f.Failed > 0 {
 		v.Severity, v.Fix[0] = finding.Problem, "rollcall events retry --source "+f.Source
 		if finding.Plain(f.Type) {
 			v.Fix[0] += " --type " + f.Type
 		}
-		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", show.Count(int(f.Failed), "event"),
+		v.What = fmt.Sprintf("%s of type %s from %s failed, and will not be retried", show.Count(f.Failed, "event"),
 			f.Type, Sender(f.Source))
 	}
 	return v
@@ -168,7 +168,7 @@ func overdue(seen status.Traffic) finding.Finding {
 	if seen.Overdue.Count == 1 {
 		wait = "waits"
 	}
-	v.What = fmt.Sprintf("%s %s to be applied, the oldest for %s", show.Count(int(seen.Overdue.Count), "event"), wait,
+	v.What = fmt.Sprintf("%s %s to be applied, the oldest for %s", show.Count(seen.Overdue.Count, "event"), wait,
 		Span(waited))
 	v.Fix = []string{"rollcall work"}
 	return v

@@ -61,7 +61,7 @@ func wrong(source string, u status.SecretUse) finding.Finding {
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %s from %s since %s: their signature doesn't match %s. No webhook has matched it "+
 			"yet. Rejected webhooks are not stored, and %[2]s sends the first again until %[5]s. If %[2]s shows no failures, "+
-			"a stranger sent them", show.Count(int(u.Refused), "webhook"), Sender(source), stamp(*u.FirstRefused),
+			"a stranger sent them", show.Count(u.Refused, "webhook"), Sender(source), stamp(*u.FirstRefused),
 			variable[source], stamp(u.FirstRefused.Add(horizon[source]))),
 		Fix: []string{"export " + variable[source] + "=<SIGNING SECRET>   # of this endpoint, as " + Sender(source) +
 			" shows it; where serve runs, then restart it"}}

@@ -2,11 +2,13 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/campaigns"
 	"rollcall/store/customers"
 	"rollcall/web/core"
@@ -59,6 +61,89 @@ func TestCampaignsAPI(t *testing.T) {
 	ask("GET", at, "", 200)
 	ask("GET", "/api/stores/store_b/campaigns/"+c["id"].(string), "", 404)
 	ask("POST", one+"/switch", `{"to": "ended"}`, 200)
+}
+
+// news makes a campaign of store_a to all.
+func (x *site) news(t testing.TB) campaigns.Campaign {
+	t.Helper()
+	c, err := campaigns.New(x.Cfg.Store).Create(t.Context(), "store_a", campaigns.Campaign{Name: "News",
+		Kind: campaigns.Once, Class: campaigns.Marketing, Trigger: campaigns.Trigger{Question: "everyone"},
+		NotAfter: campaigns.Wait(72 * time.Hour), Reentry: campaigns.Never, Steps: []campaigns.Step{{Key: "first",
+			Do: campaigns.DoMail, Mail: &campaigns.Text{Subject: "News", Body: "Hi"}}}}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Of a campaign with many runs, page and API wait for no count: a worker does it, and they say of when it is.
+func TestResultsOfMany(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.fill(t)
+	c := x.news(t)
+	x.exec(t, `UPDATE campaigns SET state = 'on', switched_at = now(), starts_from = now()`)
+	x.exec(t, `INSERT INTO runs (campaign_id, store_id, email, occurrence, about, became_due_at, entered_at, version, arm,
+			step, next_at)
+		SELECT $1, 'store_a', 'p' || n || '@x.example', 'once', '', now(), now(), 1, 'a', 'first', now()
+		FROM generate_series(1, 20001) n`, c.ID)
+	page, api := "/store/store_a/mail/campaigns/"+c.ID, "/api/stores/store_a/campaigns/"+c.ID+"/results"
+	wants(t, x.page(t, page), "so a worker counts the results. Load the page again", `value="paused"`, "!As of")
+	if got := x.get(t, api, asAdmin); got.StatusCode != 503 || !strings.Contains(got.text, `"counting"`) ||
+		got.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+	now := x.Cfg.Now().Add(-time.Minute)
+	if worked, err := campaigns.New(x.Cfg.Store).Count(t.Context(), now); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	wants(t, x.page(t, page), "!Load the page again", "As of", "20,001", `value="paused"`)
+	if got := x.get(t, api, asAdmin); got.StatusCode != 200 ||
+		!strings.Contains(got.text, `"as_of":"`+now.UTC().Format("2006-01-02T15:04")) {
+		t.Errorf("%d %s", got.StatusCode, got.text)
+	}
+}
+
+// Of more mails than a preview looks at, page and API say that the numbers are estimates, and from which customers.
+func TestPreviewOfSomeCustomers(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.fill(t)
+	x.addressed(t, "store_a")
+	x.exec(t, `UPDATE mail_settings SET quiet_from = NULL, quiet_to = NULL`)
+	x.exec(t, `INSERT INTO customers (store_id, email)
+		SELECT 'store_a', 'p' || n || '@x.example' FROM generate_series(1, 20399) n`) // 20,400 with that of fill
+	x.exec(t, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		SELECT store_id, '', email, 'marketing', 'granted', now(), 'page', '1' FROM customers WHERE email LIKE 'p%7@%'`)
+	x.exec(t, `ANALYZE`)
+	c := x.news(t)
+	var p struct {
+		Every    int
+		Counts   []campaigns.Count
+		Forecast []campaigns.ForecastDay
+	}
+	answer := x.get(t, "/api/stores/store_a/campaigns/"+c.ID+"/preview?limit=100", asAdmin)
+	if err := json.Unmarshal([]byte(answer.text), &p); err != nil || p.Every < 3 || len(p.Counts) != 2 {
+		t.Fatalf("%v: %.2000s", err, answer.text)
+	}
+	wants(t, answer.text, `"forecast_every":`+fmt.Sprint(p.Every), `{"day":"`+p.Forecast[0].Day+`","mails":20400}`)
+	says := []string{
+		fmt.Sprintf("There are too many customers to look at each. Rollcall looked at one in %d, and multiplied.", p.Every),
+		"A rare reason may be missing. The list shows only customers that were looked at.",
+		"about 20,400", // of the forecast
+	}
+	sum := int64(0)
+	for _, n := range p.Counts {
+		says, sum = append(says, "<b>about "+show.Number(n.Mails)+"</b>"), sum+n.Mails
+	}
+	if sum < 20300 || sum > 20500 {
+		t.Errorf("about %d mails in all: %v", sum, p.Counts)
+	}
+	wants(t, x.page(t, "/store/store_a/mail/campaigns/"+c.ID+"/preview"), says...)
+
+	x.exec(t, `DELETE FROM customers WHERE email > 'p19'`) // all of the others are looked at
+	x.exec(t, `ANALYZE`)
+	wants(t, x.page(t, "/store/store_a/mail/campaigns/"+c.ID+"/preview"), "!about ", "!too many customers")
 }
 
 // A program sees which recipes there are, sends a test, and stops and lifts mail to a customer: of its own store.

@@ -41,6 +41,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/api/stores/{store}/customers/{id}/stops/manual", "a creator's programs", core.Sellers,
 			s.api.TakeStop},
 		{"GET", "/api/stores/{store}/stops", "a creator's programs", core.Sellers, s.api.ListStops},
+		{"POST", "/api/stores/{store}/consents", "a creator's programs", core.Sellers, s.api.ImportConsents},
 		{"GET", "/api/stores/{store}/recipes", "a creator's programs", core.Sellers, s.api.ListRecipes},
 		{"GET", "/api/stores/{store}/campaigns", "a creator's programs", core.Sellers, s.api.ListCampaigns},
 		{"POST", "/api/stores/{store}/campaigns", "a creator's programs", core.Sellers, s.api.AddCampaign},

@@ -3,15 +3,14 @@ package webhooks
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"rollcall/store"
+	"rollcall/store/pg"
 )
 
 const (
@@ -165,10 +164,7 @@ func (b *batcher) groupSpan(ctx context.Context, group []*waiter) (context.Conte
 
 // refusesData reports whether Postgres refused the data itself. Class 22 is data exceptions, class
 // 54 is limits such as the depth of nested JSON.
-func refusesData(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "54"))
-}
+func refusesData(err error) bool { return pg.HasCode(err, "22", "54") }
 
 // close accepts no further events and returns when all waiting callers are answered.
 func (b *batcher) close() {

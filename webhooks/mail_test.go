@@ -41,6 +41,10 @@ func TestPostmarkDeliveries(t *testing.T) {
 	if other, e := readPostmark(nil, later, now); err != nil || e != nil || other.EventID == event.EventID {
 		t.Fatal("two reports have one id", err, e)
 	}
+	other, err := readPostmark(nil, []byte(strings.Replace(string(body), "a@x.example", "b@x.example", 1)), now)
+	if err != nil || other.EventID != event.EventID {
+		t.Error("an id, which outlives an erasure, is made of an address", err)
+	}
 	rows := mailRow(Postmark, event.EventID, "Bounce", now.Add(-time.Hour), body)
 	b.runAll(t, Postmark, []deliveryCase{
 		{name: "password", header: password(passwords[0]), body: body, code: 200, what: "accepted", rows: rows},

@@ -75,8 +75,7 @@ func (w *Worker) retryLater(ctx context.Context, job jobs.Backfill, c store.Chun
 		return err
 	}
 	delay := time.Second
-	var after *jobs.After
-	if errors.As(err, &after) {
+	if after, is := errors.AsType[*jobs.After](err); is {
 		delay = after.Delay
 	}
 	round := fmt.Sprintf("try-%d-%d", c.Attempts, time.Now().Unix())
@@ -214,8 +213,7 @@ func (w *Worker) chunkFailed(ctx context.Context, t *chunkAttempt, err error) er
 		t.outcome = postponed
 		return err
 	}
-	var refused *history.Refused
-	if errors.As(err, &refused) {
+	if refused, is := errors.AsType[*history.Refused](err); is {
 		t.outcome = givenUp
 		if err := w.cfg.Store.FailBackfill(ctx, c.Backfill, refused.Reason); err != nil {
 			return err

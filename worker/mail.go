@@ -58,15 +58,6 @@ const (
 	outcomeFor = 40 * time.Second
 )
 
-// mailUntil sends mails until ctx ends. Like bulk actions they need no queue: the rows say what is
-// due, and which store's turn it is. Between two turns webhooks go first.
-func (w *Worker) mailUntil(ctx context.Context) {
-	if w.cfg.Mail == nil {
-		return
-	}
-	w.inTurns(ctx, mailEvery, "mails could not be sent", w.mailer().turn)
-}
-
 // mailer is what sends the mails of this worker.
 func (w *Worker) mailer() *mailer {
 	host, _ := os.Hostname()

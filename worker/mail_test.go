@@ -234,6 +234,7 @@ func TestOneLineTooMany(t *testing.T) {
 	}
 	l.queue <- b.Mails[0]
 	l.queue <- b.Mails[1]
+	close(l.queue) // a line that does not end by itself empties it, and the test fails instead of waiting
 	go l.move(t.Context())
 	l.line(t.Context(), MailLines+3)
 	close(l.moves)

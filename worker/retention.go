@@ -24,29 +24,20 @@ const (
 // cleanUpUntil does the work without urgency until ctx ends: it resumes interrupted
 // erasures, takes deleted tags off customers, and deletes old payloads, bulk actions and moves.
 func (w *Worker) cleanUpUntil(ctx context.Context) {
-	tick := time.NewTicker(w.cfg.Sweep)
-	defer tick.Stop()
 	var pruned, mails time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := errors.Join(w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs}),
-				tags.New(w.cfg.Store).Clear(ctx), bulk.New(w.cfg.Store).Prune(ctx), segments.New(w.cfg.Store).Prune(ctx))
-			if now.Sub(mails) >= prunePause {
-				mails = now
-				err = errors.Join(err, storemail.New(w.cfg.Store, nil).Prune(ctx))
-			}
-			if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
-				pruned = now
-				err = errors.Join(err, w.prune(ctx))
-			}
-			if err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("tidying failed; the next round tries again", "error", err)
-			}
+	each(ctx, w.cfg.Sweep, func(now time.Time) {
+		err := errors.Join(w.cfg.Store.FinishErasures(ctx, lease*w.cfg.Grace, store.EraseOptions{Forget: w.forgetJobs}),
+			tags.New(w.cfg.Store).Clear(ctx), bulk.New(w.cfg.Store).Prune(ctx), segments.New(w.cfg.Store).Prune(ctx))
+		if now.Sub(mails) >= prunePause {
+			mails = now
+			err = errors.Join(err, storemail.New(w.cfg.Store, nil).Prune(ctx))
 		}
-	}
+		if w.cfg.Retain > 0 && now.Sub(pruned) >= min(prunePause, w.cfg.Retain) {
+			pruned = now
+			err = errors.Join(err, w.prune(ctx))
+		}
+		w.troubles.note(ctx, "tidying failed; the next round tries again", err)
+	})
 }
 
 // forgetJobs deletes the jobs whose last error contains one of names.

@@ -61,8 +61,7 @@ func (w *Worker) hourly(ctx context.Context, _ *asynq.Task) error {
 	b, err := w.cfg.Store.StartBackfill(ctx, store.NewBackfill{
 		Kind: store.StripeEvents, Options: o, StartedBy: status.HourlySchedule,
 	})
-	var running *store.AlreadyRunning
-	if errors.As(err, &running) {
+	if running, is := errors.AsType[*store.AlreadyRunning](err); is {
 		w.cfg.Log.InfoContext(ctx, "no hourly look at Stripe's events: a backfill of them has not ended",
 			"backfill", running.Backfill.ID, "status", running.Backfill.Status)
 		return nil

@@ -28,23 +28,15 @@ func (w *Worker) sweepUntil(ctx context.Context) {
 	if client != nil {
 		defer client.Close()
 	}
-	tick := time.NewTicker(w.cfg.Sweep)
-	defer tick.Stop()
 	w.announceQueues(ctx, client)
 	clock := rate.Sometimes{First: 1, Interval: time.Minute}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			if err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx)); err != nil && ctx.Err() == nil {
-				w.cfg.Log.Warn("sweep failed; the next one tries again", "error", err)
-			}
-			w.announceQueues(ctx, client)
-			clock.Do(func() { w.noteClock(ctx) })
-			w.releaseEvicted(ctx, client)
-		}
-	}
+	each(ctx, w.cfg.Sweep, func(now time.Time) {
+		err := errors.Join(w.sweep(ctx, now), w.cfg.Store.FoldFigures(ctx))
+		w.troubles.note(ctx, "sweep failed; the next one tries again", err)
+		w.announceQueues(ctx, client)
+		clock.Do(func() { w.noteClock(ctx) })
+		w.releaseEvicted(ctx, client)
+	})
 }
 
 // noteClock stores this machine's clock, so that doctor can check it. Decisions about age use the
@@ -55,9 +47,7 @@ func (w *Worker) noteClock(ctx context.Context) {
 		err = w.cfg.Store.NoteClock(ctx, fmt.Sprintf("%s:%d", host, os.Getpid()), time.Now(),
 			append(w.mailKeys(), w.cfg.Keys...)...)
 	}
-	if err != nil && ctx.Err() == nil {
-		w.cfg.Log.Warn("this worker's clock could not be compared with that of Postgres", "error", err)
-	}
+	w.troubles.note(ctx, "this worker's clock could not be compared with that of Postgres", err)
 }
 
 func (w *Worker) sweep(ctx context.Context, now time.Time) error {

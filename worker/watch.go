@@ -48,9 +48,8 @@ func (w *Worker) watchUntil(ctx context.Context) {
 	defer look.Stop()
 	var last lookout
 	for every := time.Duration(0); ctx.Err() == nil; every = w.nextLook(ctx, tick.C, look.C, last) {
-		if err := w.lookAtWatches(ctx, every, &last); err != nil && ctx.Err() == nil {
-			w.cfg.Log.Warn("the watches could not be looked at; the next look tries again", "error", err)
-		}
+		err := w.lookAtWatches(ctx, every, &last)
+		w.troubles.note(ctx, "the watches could not be looked at; the next look tries again", err)
 		if last.ours {
 			tick.Reset(w.cfg.Watch) // or the next tick finds a check of just now, and takes it for another worker's
 		}

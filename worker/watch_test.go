@@ -1,12 +1,15 @@
 package worker
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -204,6 +207,27 @@ func TestNewsOutliveAFailedCheck(t *testing.T) {
 	s.exec(`INSERT INTO webhook_secrets VALUES ('stripe', '0000000a', NULL, NULL, 1, now(), now())`)
 	s.until(`state = 'problem' FROM watches WHERE name = '` + watch.Signatures + `/stripe'`)
 	s.is(`last_value > 1 FROM checks`)
+}
+
+// A check that fails for good is tried again and again, and logged once.
+func TestACheckThatFailsIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	s := newWatched(t, "")
+	var lines bytes.Buffer
+	s.config.Log = slog.New(slog.NewTextHandler(&lines, nil))
+	s.exec(`CREATE SEQUENCE checks`)
+	s.exec(`CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		RAISE EXCEPTION 'check % fails', nextval('checks');
+	END $$`)
+	s.exec(`CREATE TRIGGER fails BEFORE INSERT ON watches EXECUTE FUNCTION fails()`)
+	stop := s.run(New(s.config))
+	s.until(`last_value > 5 FROM checks`)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(lines.String(), "the watches could not be looked at"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, &lines)
+	}
 }
 
 // Nobody was to be told: nobody is told when somebody is to be, later.

@@ -60,16 +60,17 @@ type Config struct {
 
 // Worker processes the queues.
 type Worker struct {
-	cfg     Config
-	server  *asynq.Server // of events and alerts
-	history *asynq.Server // of backfills; separate, so that neither delays the other
-	jobs    *jobs.Client
-	applier *applier
-	writers *semaphore.Weighted // limits the chunks that write
-	ending  chan struct{}       // closed when the worker must stop
-	metrics *metrics
-	counts  *workCounts // while it runs
-	tracer  trace.Tracer
+	cfg      Config
+	server   *asynq.Server // of events and alerts
+	history  *asynq.Server // of backfills; separate, so that neither delays the other
+	jobs     *jobs.Client
+	applier  *applier
+	writers  *semaphore.Weighted // limits the chunks that write
+	ending   chan struct{}       // closed when the worker must stop
+	metrics  *metrics
+	counts   *workCounts // while it runs
+	troubles troubles    // of what is tried every few seconds
+	tracer   trace.Tracer
 }
 
 const (
@@ -103,7 +104,8 @@ func New(cfg Config) *Worker {
 	}
 	w := &Worker{
 		cfg: cfg, jobs: jobs.NewClient(cfg.Redis), writers: semaphore.NewWeighted(writersAtOnce), ending: make(chan struct{}),
-		metrics: newMetrics(cfg.Metrics), tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
+		troubles: troubles{log: cfg.Log}, metrics: newMetrics(cfg.Metrics),
+		tracer: jobs.Tracer(cfg.Traces, "rollcall/worker"),
 	}
 	w.applier = newApplier(w.apply, w.tracer)
 	queues := maps.Clone(jobs.Queues)
@@ -155,17 +157,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	beside.Go(func() { w.cfg.Store.SampleUntil(ctx, w.cfg.Log) })
 	beside.Go(func() { w.cleanUpUntil(ctx) })
 	beside.Go(func() { w.rederiveUntil(ctx) })
-	beside.Go(func() { w.bulkUntil(ctx) })
-	beside.Go(func() { w.watchSegmentsUntil(ctx) })
-	beside.Go(func() { w.valueUntil(ctx) })
-	beside.Go(func() { w.enterUntil(ctx) })
-	beside.Go(func() { w.stepUntil(ctx) })
-	beside.Go(func() { w.mailUntil(ctx) })
-	beside.Go(func() { w.digestsUntil(ctx) })
-	beside.Go(func() { w.settleUntil(ctx) })
-	beside.Go(func() {
-		w.inTurns(ctx, w.cfg.Sweep, "older events are not yet found by what they name", w.cfg.Store.IndexEvents)
-	})
+	for _, t := range w.tasks() {
+		beside.Go(func() { w.do(ctx, t) })
+	}
 	w.sweepUntil(ctx)
 	close(w.ending)
 	beside.Wait()

@@ -51,13 +51,11 @@ const tries = 8
 func (e *env) patiently(do func() error) error {
 	for n := 1; ; n++ {
 		err := do()
-		var refused *history.Refused
-		if err == nil || errors.As(err, &refused) || e.Err() != nil || n == tries {
+		if err == nil || errors.As(err, new(*history.Refused)) || e.Err() != nil || n == tries {
 			return err
 		}
 		wait := time.Second << (n - 1)
-		var later *history.Later
-		if errors.As(err, &later) {
+		if later, is := errors.AsType[*history.Later](err); is {
 			wait = later.After
 		}
 		fmt.Fprintf(e.err, "%v; trying again in %v\n", err, wait)

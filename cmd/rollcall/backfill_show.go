@@ -32,38 +32,27 @@ func (c backfillListCmd) Run(e *env) error {
 	}
 	more := len(runs) > c.Limit
 	runs = runs[:min(len(runs), c.Limit)]
-	switch {
-	case c.JSON:
-		err = printList(e.out, runs)
-	case len(runs) == 0:
-		_, err = fmt.Fprintln(e.out,
-			"No backfill has been started yet. `rollcall backfill start --help` lists the kinds.")
-	default:
-		printRuns(e.out, runs, time.Now())
-	}
-	if more {
-		e.andMore(c.JSON, "raise --limit, or page through GET /api/admin/backfills")
-	}
-	return err
+	return listing[store.Backfill]{
+		none: "No backfill has been started yet. `rollcall backfill start --help` lists the kinds.",
+		more: "raise --limit, or page through GET /api/admin/backfills",
+		head: []string{"ID", "KIND", "SCOPE", "STATUS", "SEEN", "CREATED", "UPDATED", "UNCHANGED",
+			"ERRORS", "ASKED FOR (UTC)", "TOOK"},
+		row: runRow,
+	}.print(e, c.JSON, runs, more)
 }
 
-func printRuns(w io.Writer, runs []store.Backfill, now time.Time) {
-	t := table{head: []string{"ID", "KIND", "SCOPE", "STATUS", "SEEN", "CREATED", "UPDATED", "UNCHANGED",
-		"ERRORS", "ASKED FOR (UTC)", "TOOK"}}
-	for _, b := range runs {
-		seen := number(b.Seen)
-		if b.Expected != nil {
-			seen += "/" + number(*b.Expected)
-		}
-		kind := b.Kind
-		if b.DryRun {
-			kind += " (dry run)"
-		}
-		t.add(fmt.Sprint(b.ID), kind, orDash(clip(scopeText(b), 40)), b.Status, seen, number(b.Created), number(b.Updated),
-			number(b.Unchanged),
-			number(b.Errors), dateTime(&b.CreatedAt), orDash(took(b, now)))
+// runRow is a run in the list.
+func runRow(b store.Backfill) []string {
+	seen := number(b.Seen)
+	if b.Expected != nil {
+		seen += "/" + number(*b.Expected)
 	}
-	t.print(w)
+	kind := b.Kind
+	if b.DryRun {
+		kind += " (dry run)"
+	}
+	return []string{fmt.Sprint(b.ID), kind, orDash(clip(scopeText(b), 40)), b.Status, seen, number(b.Created),
+		number(b.Updated), number(b.Unchanged), number(b.Errors), dateTime(&b.CreatedAt), orDash(took(b, time.Now()))}
 }
 
 // scopeText is the scope as a person says it: a file by its name, and the

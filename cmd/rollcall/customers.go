@@ -42,14 +42,11 @@ func (c customersListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	if c.CSV {
 		return plain(customers.New(s).ExportCustomers(e, filter, creators.CSV(e.out)))
 	}
@@ -57,22 +54,21 @@ func (c customersListCmd) Run(e *env) error {
 		filter.Cursor, filter.Limit = cursor, limit
 		return customers.New(s).Customers(e, filter)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return plain(err)
-	case c.JSON:
-		err = printList(e.out, all)
-	case len(all) == 0 && filter.Narrow():
-		_, err = fmt.Fprintln(e.out, "No customers match.")
-	case len(all) == 0:
-		_, err = fmt.Fprintf(e.out, "No customers in store %s yet.\n", c.Store)
-	default:
-		printCustomers(e.out, all)
 	}
-	if more {
-		e.andMore(c.JSON, "--all lists them, --limit changes their number")
+	none := fmt.Sprintf("No customers in store %s yet.", c.Store)
+	if filter.Narrow() {
+		none = "No customers match."
 	}
-	return err
+	return listing[customers.Customer]{
+		none: none, more: moreByFlags,
+		head: []string{"ID", "EMAIL", "NAME", "TYPE", "STATUS", "SPENT", "COURSES", "LAST ACTIVITY (UTC)"},
+		row: func(c customers.Customer) []string {
+			return []string{c.ID, harmless(c.Email), orDash(harmless(clip(deref(c.Name), 30))), show.Types[c.Type], c.Status,
+				orDash(monies(c.TotalSpent)), fmt.Sprint(len(c.Courses)), dateTime(c.LastActivityAt)}
+		},
+	}.print(e, c.JSON, all, more)
 }
 
 // filter is what the flags select.
@@ -84,15 +80,6 @@ func (c customersListCmd) filter() (customers.Filter, error) {
 	q.Set("sort", c.Sort)
 	f, err := customers.ParseFilter(c.Store, q)
 	return f, plain(err)
-}
-
-func printCustomers(w io.Writer, all []customers.Customer) {
-	t := table{head: []string{"ID", "EMAIL", "NAME", "TYPE", "STATUS", "SPENT", "COURSES", "LAST ACTIVITY (UTC)"}}
-	for _, c := range all {
-		t.add(c.ID, harmless(c.Email), orDash(harmless(clip(deref(c.Name), 30))), show.Types[c.Type], c.Status,
-			orDash(monies(c.TotalSpent)), fmt.Sprint(len(c.Courses)), dateTime(c.LastActivityAt))
-	}
-	t.print(w)
 }
 
 type customersShowCmd struct {
@@ -107,14 +94,11 @@ func (customersShowCmd) Help() string {
 }
 
 func (c customersShowCmd) Run(e *env) error {
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	id := c.Ref
 	if strings.Contains(c.Ref, "@") {
 		id, err = customers.New(s).CustomerAt(e, c.Store, facts.Email(c.Ref))

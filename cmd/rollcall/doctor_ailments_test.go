@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/testing/clerkfake"
 	"rollcall/jobs"
+	"rollcall/migrations"
 	"rollcall/store/finding"
 	"rollcall/watch"
 )
@@ -124,6 +125,13 @@ var ailments = []ailment{
 	{kind: "database_foreign", severity: finding.Problem, idle: true,
 		cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`, `CREATE TABLE users (id int)`), says: "users",
 		leave: "export", cure: func(w *ward) { w.sql(`DROP TABLE users`); w.sh("rollcall migrate up", nil) }},
+	{kind: "name_taken", subject: "payments_disputed", severity: finding.Problem, idle: true, cause: func(w *ward) {
+		w.sql(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`)
+		if _, err := migrations.UpWith(w.Context(), w.env["DATABASE_URL"], migrations.Options{To: 30}); err != nil {
+			w.Fatal(err)
+		}
+		w.sql(`CREATE INDEX payments_disputed ON payments (id)`)
+	}, says: "0031_disputed.sql"},
 	{kind: "schema_behind", severity: finding.Problem, idle: true,
 		cause: said(`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`), says: "0001_inbox.sql"},
 	{kind: "schema_ahead", severity: finding.Warning, idle: true,

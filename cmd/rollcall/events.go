@@ -45,16 +45,11 @@ func (c eventsListCmd) Run(e *env) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if c.Store != "" {
-		if err := e.mustKnowStore(s, c.Store); err != nil {
-			return err
-		}
-	}
 	events, more, err := c.read(e, inbox.New(s))
 	if err != nil {
 		return plain(err)
@@ -141,8 +136,7 @@ func countsLine(counts map[string]int64) string {
 
 // plain unwraps an error about an argument.
 func plain(err error) error {
-	var bad *pg.BadParam
-	if errors.As(err, &bad) {
+	if bad, is := errors.AsType[*pg.BadParam](err); is {
 		return usageError(fmt.Sprintf("--%s: %s", flagFor(bad.Name), bad.Reason))
 	}
 	return err

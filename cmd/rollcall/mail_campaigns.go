@@ -16,14 +16,11 @@ type mailPauseCmd struct {
 }
 
 func (c mailPauseCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	if err := mails.Pause(e, c.Store, "hand"); err != nil {
 		return err
 	}
@@ -37,14 +34,11 @@ type mailResumeCmd struct {
 }
 
 func (c mailResumeCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	if err := mails.Resume(e, c.Store); err != nil {
 		return err
 	}
@@ -58,14 +52,11 @@ type mailCampaignsCmd struct {
 }
 
 func (c mailCampaignsCmd) Run(e *env) error {
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	all, err := campaigns.New(s).List(e, c.Store)
 	switch {
 	case err != nil:
@@ -76,7 +67,7 @@ func (c mailCampaignsCmd) Run(e *env) error {
 		_, err := fmt.Fprintf(e.out, "Store %s has no campaigns yet.\n", c.Store)
 		return err
 	}
-	figures, err := campaigns.New(s).Figures(e, c.Store)
+	figures, err := campaigns.New(s).Figures(e, c.Store, time.Now())
 	if err != nil {
 		return err
 	}
@@ -108,14 +99,11 @@ func (c mailPreviewCmd) Run(e *env) error {
 	if c.Limit < 1 {
 		return usageError("--limit must be 1 or more")
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	p, err := campaigns.New(s).Preview(e, c.Store, c.Campaign, of, now)
 	if err != nil {
 		return e.noCampaign(err, c.Store, c.Campaign)
@@ -147,10 +135,11 @@ func printPreview(e *env, p campaigns.Preview) {
 		t.print(e.out)
 	}
 	for _, n := range p.Counts {
-		fmt.Fprintf(e.out, "%s: %s\n", mail.ReasonText(n.Reason), number(n.Mails))
+		fmt.Fprintf(e.out, "%s: %s%s\n", mail.ReasonText(n.Reason), about(p.Every), number(n.Mails))
 	}
 	if p.Every > 1 {
-		fmt.Fprintf(e.out, "These are estimates: Rollcall looked at one customer in %s.\n", number(int64(p.Every)))
+		fmt.Fprintf(e.out, "There are too many customers to look at each. Rollcall looked at one in %s, and multiplied. "+
+			"A rare reason may be missing.\n", number(int64(p.Every)))
 	}
 	if p.Next != "" {
 		e.andMore(false, "--limit names more")
@@ -159,6 +148,14 @@ func printPreview(e *env, p campaigns.Preview) {
 	for _, d := range p.Forecast {
 		sum += d.Mails
 	}
-	fmt.Fprintf(e.out, "In the next %d days %s become due, if nothing happens until then.\n", len(p.Forecast),
-		count(int(sum), "mail"))
+	fmt.Fprintf(e.out, "In the next %d days %s%s become due, if nothing happens until then.\n", len(p.Forecast),
+		about(p.ForecastEvery), count(int(sum), "mail"))
+}
+
+// about stands before what one customer in so many says of all.
+func about(every int) string {
+	if every == 1 {
+		return ""
+	}
+	return "about "
 }

@@ -35,9 +35,9 @@ func (mailCmd) Help() string {
 	return `Mail of unknown end is never sent again by itself: it may have arrived. docs/mail.md explains all of it.`
 }
 
-// openMails opens the mails; close the store behind them.
-func (e *env) openMails() (*store.Store, *storemail.Mails, error) {
-	s, err := e.open()
+// openMails opens the mails, as openFor does; close the store behind them.
+func (e *env) openMails(storeID string) (*store.Store, *storemail.Mails, error) {
+	s, err := e.openFor(storeID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,16 +57,11 @@ type mailStatus struct {
 }
 
 func (c mailStatusCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if c.Store != "" {
-		if err := e.mustKnowStore(s, c.Store); err != nil {
-			return err
-		}
-	}
 	all, err := c.read(e, mails)
 	switch {
 	case err != nil:
@@ -149,14 +144,11 @@ func (c mailListCmd) Run(e *env) error {
 		c.Status) {
 		return usageError("--status must be due, sending, sent, failed, skipped or unknown")
 	}
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	f := storemail.Filter{Store: c.Store, Status: c.Status, Reason: c.Reason, Campaign: c.Campaign}
 	if c.Email != "" {
 		f.Email = facts.Email(c.Email)
@@ -169,33 +161,25 @@ func (c mailListCmd) Run(e *env) error {
 		}
 		return page, "", err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		err = printList(e.out, all)
-	case len(all) == 0:
-		_, err = fmt.Fprintln(e.out, "No such mails.")
-	default:
-		t := table{head: []string{"ID", "TO", "CAMPAIGN", "STEP", "STATUS", "WHY", "DUE (UTC)", "SENT (UTC)"}}
-		for _, m := range all {
-			t.add(fmt.Sprint(m.ID), harmless(clip(m.Email, 40)), orDash(m.Campaign), harmless(m.Step), m.Status,
-				orDash(why(m)), dateTime(&m.DueAt), dateTime(m.SentAt))
-		}
-		t.print(e.out)
 	}
-	if more {
-		e.andMore(c.JSON, "--all lists them, --limit changes their number")
-	}
-	return err
+	return listing[storemail.Mail]{
+		none: "No such mails.", more: moreByFlags,
+		head: []string{"ID", "TO", "CAMPAIGN", "STEP", "STATUS", "WHY", "DUE (UTC)", "SENT (UTC)"},
+		row: func(m storemail.Mail) []string {
+			return []string{fmt.Sprint(m.ID), harmless(clip(m.Email, 40)), orDash(m.Campaign), harmless(m.Step), m.Status,
+				orDash(reasonText(m.Reason)), dateTime(&m.DueAt), dateTime(m.SentAt)}
+		},
+	}.print(e, c.JSON, all, more)
 }
 
-// why is the reason of a mail in words; empty: it has none.
-func why(m storemail.Mail) string {
-	if m.Reason == "" {
+// reasonText is the reason of a mail in words; empty: it has none.
+func reasonText(reason string) string {
+	if reason == "" {
 		return ""
 	}
-	return mail.ReasonText(m.Reason)
+	return mail.ReasonText(reason)
 }
 
 type mailShowCmd struct {
@@ -204,7 +188,7 @@ type mailShowCmd struct {
 }
 
 func (c mailShowCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails("")
 	if err != nil {
 		return err
 	}
@@ -222,7 +206,7 @@ func (c mailShowCmd) Run(e *env) error {
 	line := lines{e.out}.add
 	for _, l := range [][2]string{{"mail", fmt.Sprint(m.ID)}, {"store", harmless(of)}, {"to", harmless(m.Email)},
 		{"class", m.Class}, {"campaign", m.Campaign}, {"step", harmless(m.Step)}, {"occurrence", harmless(m.Occurrence)},
-		{"status", m.Status}, {"why", why(m)}, {"due", m.DueAt.UTC().Format(time.RFC3339)},
+		{"status", m.Status}, {"why", reasonText(m.Reason)}, {"due", m.DueAt.UTC().Format(time.RFC3339)},
 		{"tries", fmt.Sprint(m.Tries)}, {"provider", m.Provider}, {"answer", harmless(m.Answer)}} {
 		line(l[0], l[1])
 	}
@@ -259,7 +243,7 @@ type mailResendCmd struct {
 }
 
 func (c mailResendCmd) Run(e *env) error {
-	s, mails, err := e.openMails()
+	s, mails, err := e.openMails("")
 	if err != nil {
 		return err
 	}

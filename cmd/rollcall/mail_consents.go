@@ -35,8 +35,7 @@ func (c mailConsentsImportCmd) Run(e *env) error {
 	file := io.Reader(os.Stdin)
 	if c.File != "-" {
 		f, err := os.Open(c.File)
-		var wrong *fs.PathError
-		if errors.As(err, &wrong) {
+		if wrong, is := errors.AsType[*fs.PathError](err); is {
 			return usageError(fmt.Sprintf("%s cannot be read: %v", c.File, wrong.Err))
 		}
 		defer f.Close()
@@ -69,7 +68,7 @@ func (c mailConsentsImportCmd) Run(e *env) error {
 		_, err := fmt.Fprintf(e.out, "The file is right: %s. Nothing was changed.\n", consents)
 		return err
 	}
-	added, err := storemail.NewRecipients(s).ImportConsents(e, events)
+	added, err := storemail.NewRecipients(s).ImportConsents(e, events, "rollcall mail consents import")
 	if err != nil {
 		fmt.Fprintf(e.err, "Stopped after %s of %s: run this again, which adds the rest.\n", number(int64(added)), consents)
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"rollcall/mail"
 	"rollcall/store/campaigns"
 )
 
@@ -16,14 +15,11 @@ type mailResultsCmd struct {
 }
 
 func (c mailResultsCmd) Run(e *env) error {
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	r, err := campaigns.New(s).Results(e, c.Store, c.Campaign, time.Now())
 	switch {
 	case err != nil:
@@ -64,11 +60,4 @@ func printResults(e *env, r campaigns.Results) {
 		fmt.Fprintf(e.out, "Clicked in %s by people, and in %s by programs that check mails.\n",
 			count(int(r.Clicked.People), "mail"), number(r.Clicked.Machines))
 	}
-}
-
-func reasonText(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return mail.ReasonText(reason)
 }

@@ -35,14 +35,11 @@ func (c mailStopsListCmd) Run(e *env) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	f := storemail.StopFilter{Store: c.Store}
 	if c.Email != "" {
 		if f.Customer, err = e.customerNumber(s, c.Store, c.Email); err != nil {
@@ -53,27 +50,21 @@ func (c mailStopsListCmd) Run(e *env) error {
 		f.Cursor, f.Limit = cursor, limit
 		return storemail.NewRecipients(s).AllStops(e, f)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case c.JSON:
-		err = printList(e.out, all)
-	case len(all) == 0 && c.Email != "":
-		_, err = fmt.Fprintf(e.out, "Nothing stops mail of store %s to %s.\n", c.Store, c.Email)
-	case len(all) == 0:
-		_, err = fmt.Fprintf(e.out, "Store %s has no stops.\n", c.Store)
-	default:
-		t := table{head: []string{"SINCE (UTC)", "CUSTOMER", "REASON", "STOPS", "BY"}}
-		for _, stop := range all {
-			t.add(dateTime(&stop.Since), orDash(harmless(clip(stop.Email, 40))), stop.Reason, extent(stop.Stop),
-				orDash(harmless(stop.By)))
-		}
-		t.print(e.out)
 	}
-	if more {
-		e.andMore(c.JSON, "--all lists them, --limit changes their number")
+	none := fmt.Sprintf("Store %s has no stops.", c.Store)
+	if c.Email != "" {
+		none = fmt.Sprintf("Nothing stops mail of store %s to %s.", c.Store, c.Email)
 	}
-	return err
+	return listing[storemail.Stopped]{
+		none: none, more: moreByFlags,
+		head: []string{"SINCE (UTC)", "CUSTOMER", "REASON", "STOPS", "BY"},
+		row: func(stop storemail.Stopped) []string {
+			return []string{dateTime(&stop.Since), orDash(harmless(clip(stop.Email, 40))), stop.Reason, extent(stop.Stop),
+				orDash(harmless(stop.By))}
+		},
+	}.print(e, c.JSON, all, more)
 }
 
 // extent says what a stop stops.
@@ -111,14 +102,11 @@ type mailTo struct {
 
 // change changes whether the customer is mailed, and says so.
 func (c mailTo) change(e *env, said string, change func(*storemail.Recipients, int64) error) error {
-	s, err := e.open()
+	s, err := e.openFor(c.Store)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := e.mustKnowStore(s, c.Store); err != nil {
-		return err
-	}
 	id, err := e.customerNumber(s, c.Store, c.Email)
 	if err == nil {
 		err = change(storemail.NewRecipients(s), id)

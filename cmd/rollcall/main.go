@@ -133,8 +133,7 @@ var errReported = errors.New("failed, and reported it")
 
 // usage is the hint after a mistake on the command line.
 func usage(err error) string {
-	var wrong *kong.ParseError
-	if errors.As(err, &wrong) && wrong.Context != nil {
+	if wrong, is := errors.AsType[*kong.ParseError](err); is && wrong.Context != nil {
 		if selected := wrong.Context.Selected(); selected != nil {
 			return fmt.Sprintf("Run \"%s --help\" to see its arguments.", selected.FullPath())
 		}

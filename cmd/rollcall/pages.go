@@ -46,6 +46,37 @@ func (e *env) andMore(json bool, how string) {
 	fmt.Fprintln(w, "… and more: "+how)
 }
 
+// listing is how a command prints the rows that it lists.
+type listing[T any] struct {
+	none string // is said if there are none
+	more string // how to see the others, if there are more
+	head []string
+	row  func(T) []string
+}
+
+// moreByFlags is how to see more rows of most lists.
+const moreByFlags = "--all lists them, --limit changes their number"
+
+// print prints rows; more tells whether there are others.
+func (l listing[T]) print(e *env, asJSON bool, all []T, more bool) (err error) {
+	switch {
+	case asJSON:
+		err = printList(e.out, all)
+	case len(all) == 0:
+		_, err = fmt.Fprintln(e.out, l.none)
+	default:
+		t := table{head: l.head}
+		for _, one := range all {
+			t.add(l.row(one)...)
+		}
+		t.print(e.out)
+	}
+	if more {
+		e.andMore(asJSON, l.more)
+	}
+	return err
+}
+
 // printList prints a list for programs, as the API does.
 func printList[T any](w io.Writer, all []T) error {
 	return printJSON(w, map[string][]T{"data": append([]T{}, all...)})

@@ -140,7 +140,7 @@ func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
 var (
 	ago       = show.Ago
 	clip      = show.Clip
-	count     = show.Count
+	count     = show.Count[int]
 	harmless  = show.Visible
 	money     = show.Money
 	monies    = show.Monies

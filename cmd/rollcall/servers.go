@@ -95,6 +95,20 @@ func (e *env) open() (*store.Store, error) {
 	return s, nil
 }
 
+// openFor opens the store of a command about one of the platform's stores, which an event must have
+// mentioned; about all of them if id is empty.
+func (e *env) openFor(id string) (*store.Store, error) {
+	s, err := e.open()
+	if err != nil || id == "" {
+		return s, err
+	}
+	if err := e.mustKnowStore(s, id); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // openUnchecked opens the store for commands that keep running while Postgres is away.
 func (e *env) openUnchecked() (*store.Store, error) {
 	url, err := e.databaseURL()

@@ -207,8 +207,8 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 			}
 			return
 		}
-		if errors.As(err, new(*migrations.Foreign)) {
-			log.Error("the database is not Rollcall's", "error", err)
+		if errors.As(err, new(*migrations.Foreign)) || errors.As(err, new(*migrations.Taken)) {
+			log.Error("the database cannot be migrated as it is", "error", err)
 			return
 		}
 		if !told && ctx.Err() == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"rollcall/store"
 	"rollcall/store/pg"
@@ -28,31 +27,21 @@ func (c storesCmd) Run(e *env) error {
 	all, more, err := pages(c.listFlags, func(cursor string, limit int) ([]status.StoreLine, string, error) {
 		return status.New(s).StoreLines(e, status.StoreFilter{Query: c.Words, Sort: c.Sort, Cursor: cursor, Limit: limit})
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return plain(err)
-	case c.JSON:
-		err = printList(e.out, all)
-	case len(all) == 0 && c.Words != "":
-		_, err = fmt.Fprintf(e.out, "No store has %q in its name or id.\n", c.Words)
-	case len(all) == 0:
-		_, err = fmt.Fprintln(e.out, "No stores yet. The platform reports them, or `rollcall events send store.upserted …`.")
-	default:
-		printStores(e.out, all)
 	}
-	if more {
-		e.andMore(c.JSON, "--all lists them, words of the name find one")
+	none := "No stores yet. The platform reports them, or `rollcall events send store.upserted …`."
+	if c.Words != "" {
+		none = fmt.Sprintf("No store has %q in its name or id.", c.Words)
 	}
-	return err
-}
-
-func printStores(w io.Writer, all []status.StoreLine) {
-	t := table{head: []string{"ID", "NAME", "CUSTOMERS", "MISSING", "LAST ACTIVITY (UTC)"}}
-	for _, l := range all {
-		t.add(harmless(l.ID), orDash(harmless(clip(deref(l.Name), 40))), number(l.Customers), number(l.Unattached),
-			dateTime(l.LastActivityAt))
-	}
-	t.print(w)
+	return listing[status.StoreLine]{
+		none: none, more: "--all lists them, words of the name find one",
+		head: []string{"ID", "NAME", "CUSTOMERS", "MISSING", "LAST ACTIVITY (UTC)"},
+		row: func(l status.StoreLine) []string {
+			return []string{harmless(l.ID), orDash(harmless(clip(deref(l.Name), 40))), number(l.Customers),
+				number(l.Unattached), dateTime(l.LastActivityAt)}
+		},
+	}.print(e, c.JSON, all, more)
 }
 
 // storeAccounts are the Stripe accounts of a store, which an event must have mentioned.

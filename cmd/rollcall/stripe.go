@@ -175,8 +175,7 @@ func (w endpoint) print(e *env) error {
 
 // stripeProblem describes Stripe's error, without the key.
 func stripeProblem(err error) error {
-	var refused *stripe.Error
-	if errors.As(err, &refused) {
+	if refused, is := errors.AsType[*stripe.Error](err); is {
 		return fmt.Errorf("Stripe refused (%d): %s", refused.HTTPStatusCode, cmp.Or(refused.Msg, string(refused.Code)))
 	}
 	return fmt.Errorf("Stripe does not answer (%s)", reason(err))

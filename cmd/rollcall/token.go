@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -81,24 +80,14 @@ func (c tokenListCmd) Run(e *env) error {
 	for _, t := range tokens {
 		all = append(all, listedToken{t, t.State(time.Now())})
 	}
-	if c.JSON {
-		return printList(e.out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(e.out, "There is no token. `rollcall token create --store ID` makes one.")
-		return err
-	}
-	printTokens(e.out, all)
-	return nil
-}
-
-func printTokens(w io.Writer, all []listedToken) {
-	t := table{head: []string{"ID", "STORE", "NAME", "CREATED (UTC)", "LAST USED", "EXPIRES", "STATE"}}
-	for _, v := range all {
-		t.add(fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt), dateTime(v.LastUsedAt),
-			dateTime(v.ExpiresAt), v.State)
-	}
-	t.print(w)
+	return listing[listedToken]{
+		none: "There is no token. `rollcall token create --store ID` makes one.",
+		head: []string{"ID", "STORE", "NAME", "CREATED (UTC)", "LAST USED", "EXPIRES", "STATE"},
+		row: func(v listedToken) []string {
+			return []string{fmt.Sprint(v.ID), v.StoreID, orDash(clip(v.Name, 40)), dateTime(&v.CreatedAt),
+				dateTime(v.LastUsedAt), dateTime(v.ExpiresAt), v.State}
+		},
+	}.print(e, c.JSON, all, false)
 }
 
 // dateTime is a time as lists show it; none is never.

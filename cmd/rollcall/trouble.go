@@ -182,8 +182,7 @@ func redisTrouble(opt asynq.RedisConnOpt, err error) string {
 	case asynq.RedisClusterClientOpt:
 		at = o.Addrs
 	}
-	var answer redis.Error
-	if errors.As(err, &answer) {
+	if answer, is := errors.AsType[redis.Error](err); is {
 		return "Redis at " + strings.Join(at, ", ") + " refuses: " + answer.Error()
 	}
 	return "Redis at " + strings.Join(at, ", ") + " does not answer (" + reason(err) + ")"

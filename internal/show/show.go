@@ -16,7 +16,7 @@ import (
 func Number[T int | int64](n T) string { return English.Number(int64(n)) }
 
 // Count is "1 event", "2 events". Programs read its number, so it is bare.
-func Count(n int, what string) string {
+func Count[T int | int64](n T, what string) string {
 	if n != 1 {
 		what += "s"
 	}
@@ -24,7 +24,7 @@ func Count(n int, what string) string {
 }
 
 // Plural is Count with the number's thousands grouped.
-func Plural(n int, what string) string { return English.Plural(int64(n), what) }
+func Plural[T int | int64](n T, what string) string { return English.Plural(int64(n), what) }
 
 // Types are how the types of customers are shown.
 var Types = map[string]string{"lead": "Lead", "paying": "Customer", "subscription": "Subscriber"}

@@ -96,12 +96,7 @@ func (s *Bulk) Action(ctx context.Context, storeID, id string) (a Action, err er
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Action{}, pg.ErrNotFound
 	}
-	rows, err := s.Pool.Query(ctx, selectActions+` AND a.id = $2`, storeID, id)
-	if err != nil {
-		return Action{}, err
-	}
-	a, err = pgx.CollectExactlyOneRow(rows, scan)
-	return a, pg.NotFound(err)
+	return pg.One(ctx, s.Pool, scan, selectActions+` AND a.id = $2`, storeID, id)
 }
 
 // Latest returns up to limit actions of a store, the newest first.
@@ -110,11 +105,7 @@ func (s *Bulk) Latest(ctx context.Context, storeID string, limit int) (all []Act
 	if !pg.Storable(storeID) {
 		return []Action{}, nil
 	}
-	rows, err := s.Pool.Query(ctx, selectActions+` ORDER BY a.number DESC LIMIT $2`, storeID, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, selectActions+` ORDER BY a.number DESC LIMIT $2`, storeID, limit), scan)
 }
 
 // Cancel ends an action after the customers in hand; what it changed stays. The error is

@@ -81,11 +81,7 @@ func (s *Bulk) do(ctx context.Context, tx pgx.Tx, a todo) (worked bool, err erro
 	if err != nil {
 		return false, err
 	}
-	rows, err := tx.Query(ctx, holdSQL, a.id, a.chunk)
-	if err != nil {
-		return false, err
-	}
-	held, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	held, err := pg.Column[string](ctx, tx, holdSQL, a.id, a.chunk)
 	if err != nil {
 		return false, err
 	}

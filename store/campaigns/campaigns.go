@@ -54,10 +54,13 @@ type Campaigns struct {
 	readers     *customers.Reader
 	tags        *tags.Tags
 	mostDecided int64
+	mostCounted int64
 }
 
 // New returns the campaigns of all stores.
-func New(s *store.Store) *Campaigns { return &Campaigns{s, customers.New(s), tags.New(s), mostDecided} }
+func New(s *store.Store) *Campaigns {
+	return &Campaigns{s, customers.New(s), tags.New(s), mostDecided, mostCounted}
+}
 
 // Campaign is a campaign of a store. Its JSON is the API's.
 type Campaign struct {
@@ -183,10 +186,7 @@ func (s *Campaigns) List(ctx context.Context, storeID string) (all []Campaign, e
 	if !pg.Storable(storeID) {
 		return []Campaign{}, nil
 	}
-	rows, err := s.Pool.Query(ctx, selectCampaigns+`WHERE store_id = $1 ORDER BY created_at DESC, id`, storeID)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, selectCampaigns+`WHERE store_id = $1 ORDER BY created_at DESC, id`, storeID)
 	return pgx.CollectRows(rows, scan)
 }
 
@@ -201,12 +201,7 @@ func one(ctx context.Context, db pg.Querier, storeID, id, lock string) (c Campai
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return c, pg.ErrNotFound
 	}
-	rows, err := db.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
-	if err != nil {
-		return c, err
-	}
-	c, err = pgx.CollectExactlyOneRow(rows, scan)
-	return c, pg.NotFound(err)
+	return pg.One(ctx, db, scan, selectCampaigns+`WHERE store_id = $1 AND id = $2 `+lock, storeID, id)
 }
 
 // step is the step with a key; nil: there is none.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/campaigns"
@@ -270,6 +272,63 @@ func TestResults(t *testing.T) {
 	if r.Effect == nil || !r.Effect.Clear || r.Effect.Value != 1 || r.Arms[0].Goal != 0 || r.Versus.Clear {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Of a campaign with many runs, a worker counts the results when someone asks, and again once they are old.
+func TestKeptResults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keepEnrolled("p1@x.example", "p2@x.example", "p3@x.example")
+	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{})
+	w.tick(day)
+	w.send()
+	count := func(want bool) {
+		t.Helper()
+		if worked, err := w.Count(t.Context(), w.now); err != nil || worked != want {
+			t.Errorf("counted: %v, %v", worked, err)
+		}
+	}
+	live, figures := w.results(), w.figures(c.ID)
+	count(false) // no one needs that
+	w.CountAtMost(2)
+	if _, err := w.Results(t.Context(), "s1", c.ID, w.now); !errors.Is(err, campaigns.ErrCounting) {
+		t.Error(err)
+	}
+	count(true)
+	count(false)
+	if diff := cmp.Diff(live, w.results()); diff != "" || live.Entered != 3 || len(live.Mails) == 0 {
+		t.Errorf("-counted +kept\n%s", diff)
+	}
+	if diff := cmp.Diff(figures, w.figures(c.ID)); diff != "" || figures.Sent != 3 {
+		t.Errorf("-counted +kept\n%s", diff)
+	}
+	w.exec(`DELETE FROM mails`)
+	w.now = w.now.Add(9 * time.Minute)
+	if r := w.results(); len(r.Mails) == 0 || w.figures(c.ID).Sent != 3 {
+		t.Errorf("%+v is counted for each who asks", r)
+	}
+	count(false)
+	w.now = w.now.Add(time.Minute)
+	w.results()
+	count(true)
+	if r := w.results(); len(r.Mails) > 0 || !r.AsOf.Equal(w.now) || w.figures(c.ID).Sent != 0 {
+		t.Errorf("%+v is old", r)
+	}
+	w.now = w.now.Add(10 * time.Minute)
+	w.figures(c.ID)
+	count(true)
+	if _, err := w.Results(t.Context(), "s2", c.ID, w.now); !errors.Is(err, pg.ErrNotFound) {
+		t.Errorf("another store: %v", err)
+	}
+}
+
+func (w *world) figures(id string) campaigns.Figures {
+	w.Helper()
+	all, err := w.Figures(w.Context(), "s1", w.now)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all[id]
 }
 
 func (w *world) results() campaigns.Results {

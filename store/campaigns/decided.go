@@ -73,12 +73,9 @@ func (s *Campaigns) parts(ctx context.Context, tx pgx.Tx, c *Campaign, now time.
 		m AS MATERIALIZED (
 			SELECT * FROM mine`
 	if err == nil && c.Class == Marketing {
-		rows, err := tx.Query(ctx, selectCampaigns+`
+		rows := pg.Query(ctx, tx, selectCampaigns+`
 			WHERE store_id = $1 AND state = 'on' AND class = 'marketing' AND id <> $2`,
 			c.store, c.ID)
-		if err != nil {
-			return "", err
-		}
 		others, err := pgx.CollectRows(rows, scan)
 		if err != nil {
 			return "", err

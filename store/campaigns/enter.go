@@ -19,7 +19,7 @@ const enterChunk = 5000
 // still counts, and a look that was cut off is made up for by the next.
 func (s *Campaigns) Look(ctx context.Context, now time.Time, every time.Duration) (looked bool, err error) {
 	defer pg.Wrap(&err, "campaigns.Look")
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		WITH turn AS (
 			SELECT id AS campaign
 			FROM campaigns
@@ -34,9 +34,6 @@ func (s *Campaigns) Look(ctx context.Context, now time.Time, every time.Duration
 		looked AS (
 			UPDATE campaigns SET looked_at = $1 FROM turn WHERE id = turn.campaign
 		)`+selectCampaigns+`WHERE id = (SELECT campaign FROM turn)`, now, every)
-	if err != nil {
-		return false, err
-	}
 	c, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
@@ -88,15 +85,12 @@ func (s *Campaigns) enter(ctx context.Context, c *Campaign, now time.Time) error
 
 // read reads who enters, and sends them on in chunks.
 func (s *Campaigns) read(ctx context.Context, sql string, args pg.Arguments, chunks chan<- entrants) error {
-	rows, err := s.Pool.Query(ctx, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`,
+	rows := pg.Query(ctx, s.Pool, `SELECT email, occurrence, about, arm, became_due_at FROM (`+sql+`) e`,
 		planned(args)...)
-	if err != nil {
-		return err
-	}
 	var e entrants
 	var email, occurrence, about, arm string
 	var due time.Time
-	_, err = pgx.ForEachRow(rows, []any{&email, &occurrence, &about, &arm, &due}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&email, &occurrence, &about, &arm, &due}, func() error {
 		e.emails, e.occurrences, e.about = append(e.emails, email), append(e.occurrences, occurrence), append(e.about, about)
 		e.arms, e.due = append(e.arms, arm), append(e.due, due)
 		if len(e.emails) < enterChunk {

@@ -16,6 +16,9 @@ func (s *Campaigns) EnteringNow(ctx context.Context, db pg.Querier, c Campaign, 
 // DecideAtMost limits how many mails previews decide about.
 func (s *Campaigns) DecideAtMost(n int64) { s.mostDecided = n }
 
+// CountAtMost limits how many runs are counted while someone waits.
+func (s *Campaigns) CountAtMost(n int64) { s.mostCounted = n }
+
 // Enter writes customers who enter a campaign, whether or not they are in it.
 func (s *Campaigns) Enter(ctx context.Context, c Campaign, now time.Time, emails ...string) error {
 	e := entrants{emails: emails}

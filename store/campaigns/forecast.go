@@ -34,7 +34,7 @@ func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, now ti
 	}
 	from, to, at, nth := c.chains()
 	today := args.Add(now) + "::timestamptz"
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		WITH due AS (
 			SELECT x.at + w.wait AS at
 			FROM (
@@ -61,9 +61,6 @@ func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, now ti
 		LEFT JOIN due ON (due.at AT TIME ZONE `+a.fill("@zone", nil)+`)::date = d.day
 		GROUP BY 1
 		ORDER BY 1`, planned(args)...)
-	if err != nil {
-		return 0, err
-	}
 	p.ForecastEvery = some.every()
 	p.Forecast, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ForecastDay])
 	for i := range p.Forecast {

@@ -1,6 +1,9 @@
 package campaigns_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"rollcall/internal/testing/plans"
@@ -40,7 +43,7 @@ func TestCampaignPagesLookUp(t *testing.T) {
 	var asked *plans.Recorder
 	w.store.Pool, asked = plans.Record(t, w.store.Pool)
 	for name, ask := range map[string]func() error{
-		"figures": func() error { _, err := w.Figures(t.Context(), "s1"); return err },
+		"figures": func() error { _, err := w.Figures(t.Context(), "s1", w.now); return err },
 		"results": func() error { _, err := w.Results(t.Context(), "s1", c.ID, w.now); return err },
 		"list":    func() error { _, err := w.List(t.Context(), "s1"); return err },
 		"why":     func() error { _, err := w.OfCustomer(t.Context(), "s1", customer[0], w.now); return err },
@@ -53,8 +56,27 @@ func TestCampaignPagesLookUp(t *testing.T) {
 		if len(all) == 0 {
 			t.Errorf("%s asks nothing", name)
 		}
-		for _, scan := range asked.Scans(t, all, "campaigns", "stores", "store_settings") {
+		for _, scan := range asked.Scans(t, all, "campaigns", "campaign_results", "stores", "store_settings") {
 			t.Errorf("%s: %s", name, scan)
+		}
+	}
+
+	// Of a campaign with many runs neither these nor its mails are read while someone waits.
+	w.CountAtMost(10)
+	if _, err := w.Results(t.Context(), "s1", c.ID, w.now); !errors.Is(err, campaigns.ErrCounting) {
+		t.Fatal(err)
+	}
+	if worked, err := w.Count(t.Context(), w.now); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	asked.Plans(t)
+	if r, err := w.Results(t.Context(), "s1", c.ID, w.now); err != nil || r.Entered == 0 {
+		t.Error(r, err)
+	}
+	for _, p := range asked.Plans(t) {
+		if text := fmt.Sprintf("%+v", p); strings.Contains(text, "mails") ||
+			strings.Contains(text, "runs") && !strings.Contains(text, "Limit") {
+			t.Errorf("kept results are counted: %s", text)
 		}
 	}
 }

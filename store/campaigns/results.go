@@ -14,6 +14,7 @@ import (
 
 // Results are what a campaign has come to so far.
 type Results struct {
+	AsOf     time.Time         `json:"as_of"`
 	Entered  int64             `json:"entered"`
 	Arms     []Arm             `json:"arms"`  // held first, if there are any
 	Mails    []MailCount       `json:"mails"` // by step, status and reason
@@ -54,44 +55,55 @@ type Clicked struct {
 	Machines int64 `json:"machines"` // by programs that check mails
 }
 
-// Results counts what became of a campaign's runs and mails. A share is of those who entered so long ago that all steps
-// and the time in which the goal counts are over: who reaches it ends early, so to count all who have ended would say
-// too much. Those who were merged or are gone are left out.
+// Results are what became of a campaign's runs and mails: counted, or of many those that are kept. A share is of those
+// who entered so long ago that all steps and the time in which the goal counts are over: who reaches it ends early, so
+// to count all who have ended would say too much. Those who were merged or are gone are left out.
 func (s *Campaigns) Results(ctx context.Context, storeID, id string, now time.Time) (r Results, err error) {
 	defer pg.Wrap(&err, "campaigns.Results(%q, %q)", storeID, id)
+	var c Campaign
+	var many bool
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
-		c, err := one(ctx, tx, storeID, id, "")
-		if err != nil {
+		if c, err = one(ctx, tx, storeID, id, ""); err != nil {
 			return err
 		}
-		if r.Arms, err = c.arms(ctx, tx, now); err != nil {
-			return err
+		if many, err = s.many(ctx, tx, &c); err == nil && !many {
+			r, err = c.count(ctx, tx, now)
 		}
-		rows, err := tx.Query(ctx, `
-			SELECT step, variant, status, coalesce(reason, ''), count(*)
-			FROM mails
-			WHERE campaign_id = $1
-			  AND class <> 'test'
-			GROUP BY 1, 2, 3, 4
-			ORDER BY 1, 2, 3, 4`, c.ID)
-		if err != nil {
-			return err
-		}
-		if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
-			return err
-		}
-		if r.CameBack, err = c.cameBack(ctx, tx, now); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `
-			SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
-			FROM mails m
-			JOIN mail_events e ON e.mail_id = m.id
-			WHERE m.campaign_id = $1
-			  AND m.class <> 'test'
-			  AND e.kind = 'clicked'`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines)
+		return err
 	})
+	if err == nil && many {
+		return s.kept(ctx, &c, now)
+	}
+	return r, err
+}
+
+// count counts the results of a campaign.
+func (c *Campaign) count(ctx context.Context, tx pgx.Tx, now time.Time) (r Results, err error) {
+	r.AsOf = now.UTC()
+	if r.Arms, err = c.arms(ctx, tx, now); err != nil {
+		return r, err
+	}
+	rows := pg.Query(ctx, tx, `
+		SELECT step, variant, status, coalesce(reason, ''), count(*)
+		FROM mails
+		WHERE campaign_id = $1
+		  AND class <> 'test'
+		GROUP BY 1, 2, 3, 4
+		ORDER BY 1, 2, 3, 4`, c.ID)
+	if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
+		return r, err
+	}
+	if r.CameBack, err = c.cameBack(ctx, tx, now); err != nil {
+		return r, err
+	}
 	r.compare()
+	err = tx.QueryRow(ctx, `
+		SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
+		FROM mails m
+		JOIN mail_events e ON e.mail_id = m.id
+		WHERE m.campaign_id = $1
+		  AND m.class <> 'test'
+		  AND e.kind = 'clicked'`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines)
 	return r, err
 }
 
@@ -118,7 +130,7 @@ func (c *Campaign) span() (all time.Duration) {
 
 // arms counts the runs of each arm.
 func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, error) {
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT
 			arm,
 			coalesce(ended_for, ''),
@@ -128,13 +140,10 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 		WHERE campaign_id = $1
 		GROUP BY 1, 2
 		ORDER BY arm <> 'held', arm, 2`, c.ID, now.Add(-c.span()))
-	if err != nil {
-		return nil, err
-	}
 	arms, over := []Arm{}, map[string][2]int64{}
 	var arm, reason string
 	var n, old int64
-	_, err = pgx.ForEachRow(rows, []any{&arm, &reason, &n, &old}, func() error {
+	err := pg.Each(rows, []any{&arm, &reason, &n, &old}, func() {
 		if len(arms) == 0 || arms[len(arms)-1].Arm != arm {
 			arms = append(arms, Arm{Arm: arm, Ended: []Ending{}})
 		}
@@ -143,7 +152,7 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 		switch reason {
 		case "":
 			a.Running += n
-			return nil
+			return
 		case forGoal:
 			a.Goal += n
 			sum[0] += old
@@ -153,7 +162,6 @@ func (c *Campaign) arms(ctx context.Context, tx pgx.Tx, now time.Time) ([]Arm, e
 			sum[1] += old
 		}
 		over[arm] = sum
-		return nil
 	})
 	for i := range arms {
 		sum := over[arms[i].Arm]

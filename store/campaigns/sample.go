@@ -87,15 +87,11 @@ func (s *sampler) choose(ctx context.Context, every int) (sample, error) {
 	if of, ok := s.chosen[every]; ok {
 		return of, nil
 	}
-	rows, err := s.tx.Query(ctx, `
+	emails, err := pg.Column[string](ctx, s.tx, `
 		SELECT email
 		FROM customers
 		WHERE store_id = $1
 		  AND hashtextextended(email, 1) & $2 = 0`, s.store, every-1)
-	if err != nil {
-		return sample{}, err
-	}
-	emails, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	of := sample{emails, float64(max(s.customers, 1)) / float64(max(len(emails), 1))}
 	s.chosen[every] = of
 	return of, err

@@ -14,10 +14,7 @@ import (
 // waited is asked again. It is of the type mail.Skips.
 func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
 	defer pg.Wrap(&err, "campaigns.Skips(%q)", storeID)
-	rows, err := tx.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND state = 'on' ORDER BY id`, storeID)
-	if err != nil {
-		return "", err
-	}
+	rows := pg.Query(ctx, tx, selectCampaigns+`WHERE store_id = $1 AND state = 'on' ORDER BY id`, storeID)
 	on, err := pgx.CollectRows(rows, scan)
 	if err != nil {
 		return "", err

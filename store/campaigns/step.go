@@ -37,15 +37,12 @@ const (
 func (s *Campaigns) Step(ctx context.Context, now time.Time) (worked bool, err error) {
 	defer pg.Wrap(&err, "campaigns.Step")
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, selectCampaigns+`k
+		rows := pg.Query(ctx, tx, selectCampaigns+`k
 			WHERE state IN ('rehearsal', 'on')
 			  AND EXISTS (SELECT FROM runs r WHERE r.campaign_id = k.id AND r.ended_at IS NULL AND r.next_at <= $1)
 			ORDER BY stepped_at, id
 			LIMIT 1
 			FOR NO KEY UPDATE SKIP LOCKED`, now)
-		if err != nil {
-			return err
-		}
 		c, err := pgx.CollectExactlyOneRow(rows, scan)
 		if err != nil {
 			return err
@@ -113,11 +110,7 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		ORDER BY r.next_at, r.occurrence -- as previews have it
 		LIMIT ` + args.Add(stepChunk) + `
 		FOR UPDATE OF r SKIP LOCKED`
-	rows, err := tx.Query(ctx, sql, planned(args)...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
+	return pgx.CollectRows(pg.Query(ctx, tx, sql, planned(args)...), func(row pgx.CollectableRow) (r run, err error) {
 		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict,
 			&r.met)
 	})
@@ -155,17 +148,13 @@ func hold(ctx context.Context, tx pgx.Tx, runs []run) ([]run, error) {
 			ids = append(ids, *r.customer)
 		}
 	}
-	rows, err := tx.Query(ctx, `
+	held, err := pg.Column[int64](ctx, tx, `
 		SELECT c.id
 		FROM customers c
 		JOIN customer_index i ON i.customer_id = c.id
 		WHERE c.id = ANY($1)
 		ORDER BY c.id
 		FOR NO KEY UPDATE OF c, i SKIP LOCKED`, ids)
-	if err != nil {
-		return nil, err
-	}
-	held, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	return slices.DeleteFunc(runs, func(r run) bool {
 		return r.customer != nil && !slices.Contains(held, *r.customer)
 	}), err

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/internal/moment"
 	"rollcall/mail"
 	"rollcall/store"
@@ -47,15 +45,12 @@ func (s *Campaigns) titles(ctx context.Context, storeID string, all []Campaign) 
 	for i := range all {
 		ids = append(ids, all[i].Trigger.Courses...)
 	}
-	rows, err := s.Pool.Query(ctx, `SELECT id, coalesce(`+store.TitleOf("i.id", "$1::text")+`, id) FROM
+	rows := pg.Query(ctx, s.Pool, `SELECT id, coalesce(`+store.TitleOf("i.id", "$1::text")+`, id) FROM
 		unnest($2::text[]) AS i(id)`,
 		storeID, ids)
-	if err != nil {
-		return nil, err
-	}
 	titles := map[string]string{}
 	var id, title string
-	_, err = pgx.ForEachRow(rows, []any{&id, &title}, func() error { titles[id] = title; return nil })
+	err := pg.Each(rows, []any{&id, &title}, func() { titles[id] = title })
 	return titles, err
 }
 

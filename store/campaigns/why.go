@@ -59,11 +59,8 @@ func (s *Campaigns) OfCustomer(ctx context.Context, storeID, customer string, no
 			return pg.NotFound(err)
 		}
 		all = []Story{}
-		rows, err := tx.Query(ctx, selectCampaigns+`WHERE store_id = $1 AND state <> 'draft' ORDER BY switched_at DESC, id`,
+		rows := pg.Query(ctx, tx, selectCampaigns+`WHERE store_id = $1 AND state <> 'draft' ORDER BY switched_at DESC, id`,
 			storeID)
-		if err != nil {
-			return err
-		}
 		campaigns, err := pgx.CollectRows(rows, scan)
 		if err != nil {
 			return err
@@ -90,7 +87,7 @@ func (s *Campaigns) OfCustomer(ctx context.Context, storeID, customer string, no
 
 // theirRuns are the runs of a customer by campaign.
 func theirRuns(ctx context.Context, tx pgx.Tx, storeID, email string) (map[string][]TheirRun, error) {
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT
 			r.campaign_id,
 			r.occurrence,
@@ -112,20 +109,16 @@ func theirRuns(ctx context.Context, tx pgx.Tx, storeID, email string) (map[strin
 		WHERE r.store_id = $1
 		  AND r.email = $2
 		ORDER BY r.entered_at DESC, r.id DESC`, storeID, email)
-	if err != nil {
-		return nil, err
-	}
 	all := map[string][]TheirRun{}
 	var campaign string
 	var r TheirRun
-	_, err = pgx.ForEachRow(rows, []any{&campaign, &r.Occurrence, &r.BecameDueAt, &r.EnteredAt, &r.Arm, &r.NextStep,
+	err := pg.Each(rows, []any{&campaign, &r.Occurrence, &r.BecameDueAt, &r.EnteredAt, &r.Arm, &r.NextStep,
 		&r.NextAt,
-		&r.EndedAt, &r.EndedFor, &r.Done}, func() error {
+		&r.EndedAt, &r.EndedFor, &r.Done}, func() {
 		r.BecameDueAt, r.EnteredAt = r.BecameDueAt.UTC(), r.EnteredAt.UTC()
 		r.NextAt, r.EndedAt = pg.UTC(r.NextAt), pg.UTC(r.EndedAt)
 		all[campaign] = append(all[campaign], r)
 		r = TheirRun{}
-		return nil
 	})
 	return all, err
 }

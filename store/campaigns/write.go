@@ -264,11 +264,8 @@ func (c *Campaign) checkTags(ctx context.Context, tx pgx.Tx) error {
 			ids = append(ids, st.Tag)
 		}
 	}
-	rows, err := tx.Query(ctx, `SELECT id FROM tags WHERE store_id = $1 AND id = ANY($2) FOR KEY SHARE`, c.store, ids)
-	if err != nil {
-		return err
-	}
-	there, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	there, err := pg.Column[string](ctx, tx,
+		`SELECT id FROM tags WHERE store_id = $1 AND id = ANY($2) FOR KEY SHARE`, c.store, ids)
 	for _, id := range ids {
 		if err == nil && !slices.Contains(there, id) {
 			return pg.Refuse("steps", "name the tag %q, which the store does not have", id)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 )
@@ -50,11 +51,11 @@ func (c *Checkup) backfills(ctx context.Context) ([]finding.Finding, error) {
 
 // troubled describes a run that is stuck, paused or ended badly.
 func troubled(b store.Backfill, stuck bool) finding.Finding {
-	show, resume := fmt.Sprintf("rollcall backfill show %d", b.ID), fmt.Sprintf("rollcall backfill resume %d", b.ID)
-	f := finding.Finding{Subject: fmt.Sprint(b.ID), Fix: []string{show, resume}}
-	name, seen := fmt.Sprintf("Backfill %d (%s)", b.ID, b.Kind), counted(b.Seen, "object")
+	look, resume := fmt.Sprintf("rollcall backfill show %d", b.ID), fmt.Sprintf("rollcall backfill resume %d", b.ID)
+	f := finding.Finding{Subject: fmt.Sprint(b.ID), Fix: []string{look, resume}}
+	name, seen := fmt.Sprintf("Backfill %d (%s)", b.ID, b.Kind), show.Count(b.Seen, "object")
 	if b.Expected != nil {
-		seen = fmt.Sprintf("%d of %s", b.Seen, counted(*b.Expected, "object"))
+		seen = fmt.Sprintf("%d of %s", b.Seen, show.Count(*b.Expected, "object"))
 	}
 	switch {
 	case stuck:

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/facts"
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -63,7 +64,7 @@ func (c *Checkup) homeless(ctx context.Context) ([]finding.Finding, error) {
 	}
 	f := finding.Finding{Kind: "products_homeless", Count: found[0].Count, What: "1 course or product"}
 	if f.Count > 1 {
-		f.What = number(f.Count) + " courses or products"
+		f.What = show.Number(f.Count) + " courses or products"
 	}
 	f.What += " without a store: people who enroll or buy are missing, unless the event names the store"
 	for _, p := range found {
@@ -134,7 +135,7 @@ func (c *Checkup) namedByOwner(ctx context.Context) (all []finding.Finding, err 
 		f.Count++
 		if len(f.Examples) < c.Examples {
 			f.Examples = append(f.Examples, finding.Example{What: fmt.Sprintf("%s, by %s and %s: %s",
-				o.ID, counted(o.Products, "product"), counted(o.Facts, "fact"), which)})
+				o.ID, show.Count(o.Products, "product"), show.Count(o.Facts, "fact"), which)})
 		}
 	}
 	if unknown.Count > 0 {
@@ -181,11 +182,11 @@ func (c *Checkup) untoldStores(ctx context.Context) ([]finding.Finding, error) {
 	}
 	n := int64(len(stores))
 	f := finding.Finding{Kind: "stores_untold", Count: n,
-		What: counted(n, "store") + " with customers and no known owner: only operators can see the list"}
+		What: show.Count(n, "store") + " with customers and no known owner: only operators can see the list"}
 	for i, s := range stores {
 		if i < c.Examples {
 			f.Examples = append(f.Examples,
-				finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, counted(s.Customers, "customer"))})
+				finding.Example{What: fmt.Sprintf("%s, with %s", s.ID, show.Count(s.Customers, "customer"))})
 		}
 		if i < maxFixes {
 			told, err := told(ctx, c, "stores", s.ID, facts.Store{ID: s.ID, Name: "<NAME>"})

@@ -2,13 +2,11 @@ package checks
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -47,10 +45,7 @@ func (c *Checkup) look(ctx context.Context, do func(pgx.Tx) error) error {
 func collect[T any](ctx context.Context, c *Checkup, into pgx.RowToFunc[T], sql string, args ...any) (out []T,
 	err error) {
 	err = c.look(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
+		rows := pg.Query(ctx, tx, sql, args...)
 		out, err = pgx.CollectRows(rows, into)
 		return err
 	})
@@ -69,25 +64,12 @@ func (c *Checkup) mend(ctx context.Context) error {
 	return err
 }
 
-// counted is "1 customer", "2 customers".
-func counted(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-var english = message.NewPrinter(language.AmericanEnglish)
-
-// number groups thousands: 1,234.
-func number(n int64) string { return english.Sprintf("%d", n) }
-
 // are is "1 fact is", "1,234 facts are".
 func are(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun + " is"
 	}
-	return number(n) + " " + noun + "s are"
+	return show.Plural(n, noun) + " are"
 }
 
 // Database is the configuration of a database.

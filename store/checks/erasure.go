@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 )
@@ -31,5 +32,5 @@ func (c *Checkup) erasures(ctx context.Context) ([]finding.Finding, error) {
 		what, fix = "holds another key", []string{`psql "$DATABASE_URL" -c 'DELETE FROM erasure_key'`, restoreKey}
 	}
 	return []finding.Finding{{Kind: "erasure_key_wrong", Subject: string(state), Count: tombstones, Fix: fix,
-		What: fmt.Sprintf("%s cannot be read: table erasure_key %s", counted(tombstones, "tombstone"), what)}}, nil
+		What: fmt.Sprintf("%s cannot be read: table erasure_key %s", show.Count(tombstones, "tombstone"), what)}}, nil
 }

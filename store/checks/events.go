@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/pg"
@@ -52,7 +53,7 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 	add := func(severity finding.Severity, mode string, n int64, first *time.Time, note, set string) {
 		if n > 0 {
 			all = append(all, finding.Finding{Kind: "events_other_mode", Subject: mode, Severity: severity, Count: n,
-				What: counted(n, mode+" event") + " from Stripe ignored: " + note,
+				What: show.Count(n, mode+" event") + " from Stripe ignored: " + note,
 				Fix:  []string{set, "rollcall events replay --source stripe --since " + first.UTC().Format(time.RFC3339)}})
 		}
 	}
@@ -60,7 +61,7 @@ func (c *Checkup) otherMode(ctx context.Context) (all []finding.Finding, err err
 		"export STRIPE_MODE=live   # where work runs, then restart it")
 	severity, note := finding.Note, "STRIPE_MODE is live"
 	if test > taken {
-		severity, note = finding.Warning, note+". That is more than the "+counted(taken, "live event")+
+		severity, note = finding.Warning, note+". That is more than the "+show.Count(taken, "live event")+
 			" that counted: is this a test setup?"
 	}
 	add(severity, "test", test, firstTest, note,
@@ -85,7 +86,7 @@ func (c *Checkup) undelivered(ctx context.Context) ([]finding.Finding, error) {
 	if err != nil || f.Count == 0 {
 		return nil, err
 	}
-	f.What = fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: ", counted(f.Count, "change"),
+	f.What = fmt.Sprintf("ALERT_WEBHOOK_URL has not taken %s since %s: ", show.Count(f.Count, "change"),
 		since.UTC().Format("2006-01-02 15:04 UTC"))
 	switch {
 	case why == nil:

@@ -8,8 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
+	"rollcall/store/pg"
 	"rollcall/store/reasons"
 )
 
@@ -138,15 +140,12 @@ func (c *Checkup) forgotten(ctx context.Context) ([]finding.Finding, error) {
 	audit := c.store.NewAuditor(c.AuditOptions)
 	for _, kind := range store.FactKinds {
 		var keys []store.RowKey
-		err := c.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`
+		err := c.look(ctx, func(tx pgx.Tx) (err error) {
+			rows := pg.Query(ctx, tx, fmt.Sprintf(`
 				SELECT %s
 				FROM %s f
 				WHERE unattached = ANY($2) AND %s
 				LIMIT $3`, kind.KeySQL("f"), kind.Table, store.Concerns("f")), c.Store, waiting, someFacts/10)
-			if err != nil {
-				return err
-			}
 			keys, err = store.KeysOfKind(kind.Name, rows)
 			return err
 		})
@@ -194,7 +193,8 @@ func (c *Checkup) unknownUsers(ctx context.Context) ([]finding.Finding, error) {
 	if err != nil || f.Count == 0 {
 		return nil, err
 	}
-	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", counted(f.Count, "user"), counted(facts, "fact"))
+	f.What = fmt.Sprintf("%s named by %s, but never reported by Clerk", show.Count(f.Count, "user"),
+		show.Count(facts, "fact"))
 	f.Examples = finding.Texts(examples)
 	if deleted > 0 {
 		f.What += fmt.Sprintf("; of %d it reported only the deletion", deleted)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/reasons"
@@ -38,7 +39,7 @@ func Deriving(d store.Derivation) string {
 	if d.StartedAt == nil {
 		return text + "not begun yet"
 	}
-	text += number(d.Facts) + " facts so far"
+	text += show.Number(d.Facts) + " facts so far"
 	if d.LastError != nil {
 		text += "; the last try failed: " + *d.LastError
 	}
@@ -75,7 +76,7 @@ func (c *Checkup) byStore(ctx context.Context, kind string, words func(n, m int6
 // missing finds facts that are marked as on a list, but have no customer there.
 func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
 	words := func(people, facts int64) string {
-		return counted(people, "customer") + " missing from the list, according to " + counted(facts, "fact")
+		return show.Count(people, "customer") + " missing from the list, according to " + show.Count(facts, "fact")
 	}
 	return c.byStore(ctx, "people_missing", words, `
 		SELECT
@@ -98,7 +99,7 @@ func (c *Checkup) missing(ctx context.Context) ([]finding.Finding, error) {
 
 // strays finds customers without facts.
 func (c *Checkup) strays(ctx context.Context) ([]finding.Finding, error) {
-	words := func(n, _ int64) string { return counted(n, "customer") + " without any facts" }
+	words := func(n, _ int64) string { return show.Count(n, "customer") + " without any facts" }
 	return c.byStore(ctx, "customers_stray", words, `
 		SELECT
 			store_id,
@@ -120,7 +121,7 @@ const someEntries = 2000
 // mismatched compares search entries and figures with the customers.
 func (c *Checkup) mismatched(ctx context.Context) ([]finding.Finding, error) {
 	words := func(entries, figures int64) string {
-		return counted(entries, "customer") + " with a wrong search entry, " + counted(figures, "wrong figure")
+		return show.Count(entries, "customer") + " with a wrong search entry, " + show.Count(figures, "wrong figure")
 	}
 	return c.byStore(ctx, "lists_off", words, fmt.Sprintf(`
 		SELECT

@@ -94,7 +94,7 @@ func (l lane) findings() (all []finding.Finding) {
 	if l.unknown > 0 {
 		all = append(all, finding.Finding{Kind: "mail_unknown", Subject: l.store, Count: l.unknown,
 			Fix:  []string{listMails(l.store, "unknown")},
-			What: fmt.Sprintf("%s of store %s may have been sent, or not", counted(l.unknown, "mail"), l.store)})
+			What: fmt.Sprintf("%s of store %s may have been sent, or not", show.Count(l.unknown, "mail"), l.store)})
 	}
 	return all
 }
@@ -117,6 +117,6 @@ func (c *Checkup) overdueMails(ctx context.Context, stores []string) ([]finding.
 	}
 	return []finding.Finding{{Kind: "mail_overdue", Count: int64(len(stores)),
 		Fix: []string{"rollcall config"},
-		What: fmt.Sprintf("mails of %s have waited for too long (%s): %s", counted(int64(len(stores)), "store"),
+		What: fmt.Sprintf("mails of %s have waited for too long (%s): %s", show.Count(int64(len(stores)), "store"),
 			strings.Join(stores[:min(len(stores), maxFixes)], ", "), why)}}, nil
 }

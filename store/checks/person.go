@@ -224,11 +224,8 @@ func (l *lookup) keys(ctx context.Context, kind store.FactKind) (keys []store.Ro
 	seen := map[store.RowKey]bool{}
 	add := func(condition string, arg any) error {
 		err := l.look(ctx, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.KeySQL("f"), kind.Table,
+			rows := pg.Query(ctx, tx, fmt.Sprintf(`SELECT %s FROM %s f WHERE %s LIMIT %d`, kind.KeySQL("f"), kind.Table,
 				condition, mostFacts+1), arg)
-			if err != nil {
-				return err
-			}
 			some, err := store.KeysOfKind(kind.Name, rows)
 			for _, k := range some {
 				if !seen[k] {

@@ -83,6 +83,7 @@ var Doctor = []Check{
 	{Name: "schema", Kinds: finding.Kinds{
 		problem("database_foreign",
 			"a database with tables of another program under names that Rollcall needs"),
+		problem("name_taken", "a table or an index that Rollcall did not make, under a name that its next migrations need"),
 		problem("schema_behind", "migrations that are not applied yet"),
 		warning("schema_ahead", "a schema newer than this program"),
 		problem("store_unheard", "a store that no event mentions"),

@@ -3,8 +3,6 @@ package customers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -34,7 +32,7 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		return a, nil
 	}
 	a.Store.ID = store
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			coalesce(nullif(here.name, ''), $2),
 			coalesce(here.owner_user_id = $1, false) AND $1 <> '',
@@ -49,17 +47,13 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		LEFT JOIN store_settings own ON own.store_id = $2
 		LEFT JOIN (`+ownStores+`
 		) mine ON true`, user, store, MostStores)
-	if err != nil {
-		return a, err
-	}
 	var id, name *string
-	_, err = pgx.ForEachRow(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
+	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
 		&name},
-		func() error {
+		func() {
 			if id != nil {
 				a.Stores = append(a.Stores, StoreName{*id, *name})
 			}
-			return nil
 		})
 	return a, err
 }

@@ -12,13 +12,10 @@ import (
 // there.
 func (s *Reader) Chosen(ctx context.Context, storeID string, ids []int64) (all []Customer, err error) {
 	defer pg.Wrap(&err, "customers.Chosen(%q)", storeID)
-	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", lookedUp)+`
+	rows := pg.Query(ctx, s.Pool, selectCustomers("NULL", lookedUp)+`
 			unnest($2::bigint[]) WITH ORDINALITY AS chosen(id, nth)
 		JOIN customers c ON c.id = chosen.id AND c.store_id = $1
 		ORDER BY chosen.nth`, storeID, ids)
-	if err != nil {
-		return nil, err
-	}
 	found, err := pgx.CollectRows(rows, scanCustomer)
 	if err != nil {
 		return nil, err

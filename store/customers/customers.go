@@ -119,14 +119,9 @@ func (s *Reader) Customer(ctx context.Context, storeID, id string) (_ Customer, 
 	if err != nil {
 		return Customer{}, err
 	}
-	rows, err := s.Pool.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
-		WHERE c.store_id = $1 AND c.id = $2`, storeID, n)
+	row, err := customerRow(ctx, s.Pool, storeID, n)
 	if err != nil {
 		return Customer{}, err
-	}
-	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
-	if err != nil {
-		return Customer{}, pg.NotFound(err)
 	}
 	one := []listed{row}
 	err = s.addNames(ctx, storeID, one)
@@ -344,11 +339,7 @@ const selectTags = `SELECT id, name FROM tags WHERE store_id = $1 ORDER BY folde
 
 // tagsOf are a store's tags by name.
 func tagsOf(ctx context.Context, db pg.Querier, storeID string) ([]Tag, error) {
-	rows, err := db.Query(ctx, selectTags, storeID)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Tag])
+	return pg.Structs[Tag](ctx, db, selectTags, storeID)
 }
 
 // nameTags fills in the customer's tags, of those of the store.
@@ -382,9 +373,8 @@ func (s *Reader) addTitles(ctx context.Context, storeID string, rows []listed) e
 		return err
 	}
 	var id, title string
-	_, err = pgx.ForEachRow(found, []any{&id, &title}, func() error {
+	err = pg.Each(found, []any{&id, &title}, func() {
 		products[id] = title
-		return nil
 	})
 	for i := range rows {
 		rows[i].fillTitles(func(product string) string { return products[product] })

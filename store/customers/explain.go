@@ -2,7 +2,6 @@ package customers
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -84,17 +83,9 @@ func (x *explainer) explain(ctx context.Context, storeID string, id int64) error
 }
 
 // customerRow reads a customer, without titles.
-func customerRow(ctx context.Context, tx pgx.Tx, storeID string, id int64) (listed, error) {
-	rows, err := tx.Query(ctx, selectCustomers("NULL", lookedUp)+` customers c
+func customerRow(ctx context.Context, q pg.Querier, storeID string, id int64) (listed, error) {
+	return pg.One(ctx, q, scanCustomer, selectCustomers("NULL", lookedUp)+` customers c
 		WHERE c.store_id = $1 AND c.id = $2`, storeID, id)
-	if err != nil {
-		return listed{}, err
-	}
-	row, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
-	return row, err
 }
 
 // readFacts reads the facts that the customer is derived from.
@@ -165,7 +156,7 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 	}
 	var proof *linkRow
 	var taken *wayTaken
-	_, err := pgx.ForEachRow(rows, []any{&fact, &email, &person, &typed, &proof, &at, &home, &taken}, func() error {
+	return pg.Each(rows, []any{&fact, &email, &person, &typed, &proof, &at, &home, &taken}, func() {
 		if home != nil && taken != nil {
 			x.stores[fact] = taken.reason(*home, at)
 		}
@@ -184,9 +175,7 @@ func (x *explainer) collectWhy(rows pgx.Rows) error {
 			x.e.People = append(x.e.People, person.PersonFact)
 		}
 		email, typed, home, person, proof, taken = nil, nil, nil, nil, nil, nil // new variables for each row
-		return nil
 	})
-	return err
 }
 
 // lead adds a fact to an origin of the address.
@@ -214,7 +203,7 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 		DisputeFact
 		Said store.Versions `json:"said"`
 	}
-	_, err := pgx.ForEachRow(rows, []any{&of, &refunds, &disputes}, func() error {
+	return pg.Each(rows, []any{&of, &refunds, &disputes}, func() {
 		p := &x.e.Payments[slices.IndexFunc(x.e.Payments, func(p PaymentFact) bool { return p.Ref == of })]
 		for _, r := range refunds {
 			r.Origins, r.At = r.Said.Origins("stripe"), r.At.UTC()
@@ -225,9 +214,7 @@ func (x *explainer) collectBack(rows pgx.Rows) error {
 			p.Disputes = append(p.Disputes, d.DisputeFact)
 		}
 		refunds, disputes = nil, nil // new variables for each row
-		return nil
 	})
-	return err
 }
 
 // collectUncounted adds facts that count for no customer.
@@ -236,27 +223,23 @@ func (x *explainer) collectUncounted(rows pgx.Rows) error {
 	var source string
 	var counted *string
 	var versions store.Versions
-	_, err := pgx.ForEachRow(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions},
-		func() error {
+	return pg.Each(rows, []any{&u.Ref, &u.Title, &u.Amount, &u.At, &u.Reason, &counted, &source, &versions},
+		func() {
 			u.At, u.Origins = pg.UTC(u.At), versions.Origins(source)
 			reason, _ := reasons.Find(u.Reason) // an error may follow the code
 			u.Reason, u.Meaning = reason.Code, reason.Text()+store.CountedWith(counted)
 			x.e.Uncounted = append(x.e.Uncounted, u)
 			u, versions = UncountedFact{}, nil // new variables for each row
-			return nil
 		})
-	return err
 }
 
 func (x *explainer) collectMerges(rows pgx.Rows) error {
 	var id int64
 	var m MergedAddress
-	_, err := pgx.ForEachRow(rows, []any{&id, &m.Email, &m.MergedAt}, func() error {
+	return pg.Each(rows, []any{&id, &m.Email, &m.MergedAt}, func() {
 		m.MergedAt = m.MergedAt.UTC()
 		x.e.MergedAddresses = append(x.e.MergedAddresses, m)
-		return nil
 	})
-	return err
 }
 
 // Origins lists the origins of all facts. They share memory with the explanation.

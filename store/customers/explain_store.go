@@ -97,11 +97,8 @@ func titleLinks(ctx context.Context, tx pgx.Tx, all []*StoreReason) error {
 	}
 	titles := map[string]string{}
 	if len(ids) > 0 {
-		rows, err := tx.Query(ctx, `SELECT id, title FROM unnest($1::text[]) AS k(id) JOIN products USING (id)
+		rows := pg.Query(ctx, tx, `SELECT id, title FROM unnest($1::text[]) AS k(id) JOIN products USING (id)
 			WHERE title <> ''`, ids)
-		if err != nil {
-			return err
-		}
 		var id, title string
 		if _, err := pgx.ForEachRow(rows, []any{&id, &title}, func() error { titles[id] = title; return nil }); err != nil {
 			return err

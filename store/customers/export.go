@@ -80,19 +80,15 @@ func (s *Reader) ExportCustomers(ctx context.Context, f Filter, write func([]Cus
 // titlesOf are the titles of a store's products, by id.
 func titlesOf(ctx context.Context, db pg.Querier, store string) (map[string]string, error) {
 	titles := map[string]string{}
-	rows, err := db.Query(ctx, `
+	rows := pg.Query(ctx, db, `
 		SELECT
 			id,
 			title
 		FROM products
 		WHERE store_id = $1 AND title <> ''`, store)
-	if err != nil {
-		return nil, err
-	}
 	var id, title string
-	_, err = pgx.ForEachRow(rows, []any{&id, &title}, func() error {
+	err := pg.Each(rows, []any{&id, &title}, func() {
 		titles[id] = title
-		return nil
 	})
 	return titles, err
 }
@@ -208,10 +204,7 @@ func (e *export) read(ctx context.Context, tx pgx.Tx, q *listQuery) (n int, err 
 	if _, err := tx.Exec(ctx, "SAVEPOINT reading"); err != nil {
 		return 0, err
 	}
-	rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-	if err != nil {
-		return 0, err
-	}
+	rows := pg.Query(ctx, tx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 	defer rows.Close()
 	for end := time.Now().Add(longestStream); time.Now().Before(end); {
 		b, err := e.freeWithin(ctx, e.ExportPatience)
@@ -279,10 +272,7 @@ func (q *listQuery) ids(ctx context.Context, tx pgx.Tx) (ids []int64, err error)
 	q.idsOnly = true
 	for _, in := range q.spans(nil) {
 		sql, args := q.walk(in, math.MaxInt, 0)
-		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-		if err != nil {
-			return nil, err
-		}
+		rows := pg.Query(ctx, tx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 		var id int64
 		if _, err := pgx.ForEachRow(rows, []any{&id}, func() error {
 			ids = append(ids, id)
@@ -324,12 +314,9 @@ func (e *export) fetchNext(ctx context.Context, ids []int64) error {
 // fetch reads the rows of ids as Postgres sends them. It asks for them by id, not in
 // their order, as those are beside each other in the index.
 func (e *export) fetch(ctx context.Context, b *batch, ids []int64) error {
-	rows, err := e.Pool.Query(ctx, selected(new(listed).exported(e.lookups(), nil))+`
+	rows := pg.Query(ctx, e.Pool, selected(new(listed).exported(e.lookups(), nil))+`
 		unnest($2::bigint[]) AS w (id)
 		JOIN customers c ON c.id = w.id AND c.store_id = $1`, e.filter.Store, slices.Sorted(slices.Values(ids)))
-	if err != nil {
-		return err
-	}
 	b.fill(ids, rows)
 	return rows.Err()
 }

@@ -115,11 +115,9 @@ func (all *Figures) read(rows pgx.Rows, err error) error {
 		return err
 	}
 	var figure figure
-	_, err = pgx.ForEachRow(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() error {
+	return pg.Each(rows, []any{&figure.facet, &figure.name, &figure.amount}, func() {
 		figure.addTo(all)
-		return nil
 	})
-	return err
 }
 
 // Quick tells whether the figures of f are stored; otherwise all matches are read.

@@ -157,11 +157,7 @@ func (q *listQuery) query(ctx context.Context, sql string, args pg.Arguments) ([
 	if q.passes {
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 	}
-	rows, err := q.Pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanCustomer)
+	return pgx.CollectRows(pg.Query(ctx, q.Pool, sql, args...), scanCustomer)
 }
 
 // span is a range of an order: after a position (nil: all), with or without a key.

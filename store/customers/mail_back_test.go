@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -88,6 +89,48 @@ func TestCameBack(t *testing.T) {
 		}
 		if diff := gocmp.Diff(c.want, strings.Join(got, "\n")); diff != "" {
 			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+	}
+}
+
+// Who came back by a sign-in did so for good, also when they sign in later.
+func TestCameBackIsKept(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t,
+		`INSERT INTO campaigns (id, store_id, name, kind, class, trigger, steps, reentry, not_after, within, created_by)
+			VALUES ('camp_1', 's', 'Hello', 'once', 'marketing', '{}', '[]', 'never', '3 d', '7 d', 'admin')`,
+		`INSERT INTO mail_settings (store_id) VALUES ('s')`,
+		`INSERT INTO customers (store_id, email, last_activity_at) VALUES ('s', 'c@x.example', '2026-01-14 09:00Z')`,
+		`INSERT INTO users (id, email, version, deleted_version, last_seen_at)
+			VALUES ('u', 'c@x.example', 'v', '', '2026-01-14 09:00Z')`,
+		`INSERT INTO enrollments (course_id, person, version, email_version, store_version, name_version, progress_version,
+				enrolled_version, completed_version, deleted_version, enrolled_at, customer_id, unattached)
+			SELECT 'c1', 'user:u', 'v', '', '', '', '', '', '', '', '2026-01-01', id, NULL FROM customers`,
+		`INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, status, due_at, not_after,
+				claimed_at, sent_at)
+			VALUES ('s', 'c@x.example', 'marketing', 'camp_1', 'a', '', 1, 'sent', now(), now(), now(), '2026-01-12 10:00Z')`)
+	day14 := time.Date(2026, 1, 14, 10, 0, 0, 0, time.UTC)
+	backs := func() (n int) {
+		t.Helper()
+		if err := s.Pool.QueryRow(t.Context(), `SELECT count(*) FROM `+mail.Story("came_back")+` b
+			WHERE text = 'signed in 1 day after' AND at = '2026-01-14 09:00Z'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if backs() != 1 {
+		t.Fatal("did not come back")
+	}
+	for _, at := range []time.Time{day14, day14.AddDate(0, 1, 6)} {
+		for range 2 {
+			if _, err := mail.NewRecipients(s).KeepBacks(t.Context(), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, s, `UPDATE users SET last_seen_at = '2026-02-20 09:00Z'`)
+		put(t, s, `UPDATE customers SET last_activity_at = '2026-02-20 09:00Z'`)
+		if backs() != 1 {
+			t.Error("a later sign-in takes it back")
 		}
 	}
 }

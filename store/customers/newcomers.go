@@ -3,8 +3,6 @@ package customers
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -22,16 +20,12 @@ func (s *Reader) LastCustomer(ctx context.Context) (id int64, err error) {
 // visible out of order, so start some ids back and ignore those seen before.
 func (s *Reader) Newcomers(ctx context.Context, after int64) (_ map[int64]string, err error) {
 	defer pg.Wrap(&err, "customers.Newcomers(%d)", after)
-	rows, err := s.Pool.Query(ctx, `SELECT id, store_id FROM customers WHERE id > $1`, after)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, `SELECT id, store_id FROM customers WHERE id > $1`, after)
 	came := map[int64]string{}
 	var id int64
 	var store string
-	_, err = pgx.ForEachRow(rows, []any{&id, &store}, func() error {
+	err = pg.Each(rows, []any{&id, &store}, func() {
 		came[id] = store
-		return nil
 	})
 	return came, err
 }

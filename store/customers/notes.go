@@ -41,10 +41,7 @@ func (s *Reader) Notes(ctx context.Context, storeID, customer string, before int
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.Pool.Query(ctx, notesSQL, storeID, id, before, limit)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, s.Pool, notesSQL, storeID, id, before, limit)
 	found, err := pgx.CollectRows(rows, scanNote)
 	if err == nil && len(found) == 0 {
 		err = pg.ErrNotFound
@@ -75,9 +72,8 @@ func (s *Reader) Names(ctx context.Context, authors []string) (map[string]string
 		return nil, &pg.Error{Call: "customers.Names", Err: err}
 	}
 	var id, name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+	err = pg.Each(rows, []any{&id, &name}, func() {
 		names[id] = name
-		return nil
 	})
 	return names, err
 }
@@ -197,13 +193,9 @@ func (s *Reader) DeleteNote(ctx context.Context, storeID, customer, note string)
 
 // oneNote runs a statement that returns its note, or nothing.
 func (s *Reader) oneNote(ctx context.Context, sql string, args ...any) (Note, error) {
-	rows, err := s.Pool.Query(ctx, sql, args...)
+	n, err := pg.One(ctx, s.Pool, scanNote, sql, args...)
 	if err != nil {
 		return Note{}, err
-	}
-	n, err := pgx.CollectExactlyOneRow(rows, scanNote)
-	if err != nil {
-		return Note{}, pg.NotFound(err)
 	}
 	return *n, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -45,7 +43,7 @@ func (s *Reader) savedSegments(ctx context.Context, db pg.Querier, storeID strin
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := db.Query(ctx, `
+	found, err := pg.Structs[savedSegment](ctx, db, `
 		WITH RECURSIVE named AS (
 			SELECT s.*
 			FROM segments s
@@ -61,10 +59,6 @@ func (s *Reader) savedSegments(ctx context.Context, db pg.Querier, storeID strin
 			kind,
 			rule::text
 		FROM named`, storeID, ids)
-	if err != nil {
-		return nil, err
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[savedSegment])
 	saved = map[string]savedSegment{}
 	for _, one := range found {
 		saved[one.ID] = one

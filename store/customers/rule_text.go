@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/internal/moment"
 	"rollcall/internal/show"
 	"rollcall/store/pg"
@@ -28,7 +26,7 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 	if len(products)+len(tags)+len(segments)+len(campaigns) == 0 {
 		return labels, nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT id, coalesce(nullif(title, ''), id) || CASE WHEN deleted_version <> '' THEN ' (deleted)' ELSE '' END
 		FROM products
 		WHERE id = ANY($2) AND $1 = ANY(store_ids)
@@ -39,13 +37,9 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		UNION ALL
 		SELECT id, name FROM campaigns WHERE store_id = $1 AND id = ANY($5)`,
 		storeID, products, tags, segments, campaigns)
-	if err != nil {
-		return nil, err
-	}
 	var id, label string
-	_, err = pgx.ForEachRow(rows, []any{&id, &label}, func() error {
+	err = pg.Each(rows, []any{&id, &label}, func() {
 		labels[id] = label
-		return nil
 	})
 	for _, ready := range ReadySegments {
 		labels[ready.ID] = ready.Name

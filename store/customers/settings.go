@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -61,15 +59,11 @@ func (s *Reader) SaveSettings(ctx context.Context, store string, set Settings) (
 // TimeZones are the names of places in the IANA database, as Postgres has it.
 func (s *Reader) TimeZones(ctx context.Context) (_ []string, err error) {
 	defer pg.Wrap(&err, "customers.TimeZones")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Column[string](ctx, s.Pool, `
 		SELECT name
 		FROM pg_timezone_names
 		WHERE name ~ '^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/' OR name = 'UTC'
 		ORDER BY name`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // Member is a person who may see a store.
@@ -89,7 +83,7 @@ func (s *Reader) Members(ctx context.Context, store string) (_ []Member, err err
 	if !pg.Storable(store) {
 		return nil, nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[Member](ctx, s.Pool, `
 		SELECT
 			m.id,
 			coalesce(u.name, ''),
@@ -108,8 +102,4 @@ func (s *Reader) Members(ctx context.Context, store string) (_ []Member, err err
 		  AND m.id IS NOT NULL
 		ORDER BY m.owner DESC, lower(u.name), m.id
 		LIMIT $2`, store, mostMembers)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Member])
 }

@@ -156,14 +156,11 @@ func (s *Reader) Tokens(ctx context.Context, store string) (_ []Token, err error
 	if !pg.Storable(store) {
 		return nil, nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT`+tokenColumns+`
 		FROM store_tokens
 		WHERE $1 = '' OR store_id = $1
 		ORDER BY id`, store)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Token, error) { return scanToken(row) })
 }
 

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -32,7 +30,7 @@ func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
 		words[i] = pg.WordsOf(search)
 	}
 	// Skips through the index, one look-up for each facet.
-	rows, err := db.Query(ctx, `
+	rows := pg.Query(ctx, db, `
 		WITH RECURSIVE facets AS (
 			(SELECT facet FROM customers WHERE store_id = $1 ORDER BY facet LIMIT 1)
 			UNION ALL
@@ -54,17 +52,13 @@ func facetsAndSought(ctx context.Context, db pg.Querier, store string, r Rule) (
 			SELECT nth, `+pg.PatternsOf("ARRAY(SELECT jsonb_array_elements_text(words))")+` AS patterns
 			FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS search(words, nth)
 		) s ON true`, store, words)
-	if err != nil {
-		return nil, nil, err
-	}
 	var nth *int
 	var one sought
 	found = map[string]sought{}
-	_, err = pgx.ForEachRow(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() error {
+	err = pg.Each(rows, []any{&all, &nth, &one.patterns, &one.titled}, func() {
 		if nth != nil {
 			found[searches[*nth]] = one
 		}
-		return nil
 	})
 	return all, found, err
 }

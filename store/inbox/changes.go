@@ -130,14 +130,10 @@ func readStored(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, fmt.Sprintf(`
+		kept, err := pg.Column[map[string]any](ctx, tx, fmt.Sprintf(`
 			SELECT to_jsonb(t)
 			FROM (SELECT DISTINCT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1)) k
 			JOIN %[1]s t USING (%[2]s)`, t.Name, strings.Join(t.Keys, ", ")), string(text))
-		if err != nil {
-			return err
-		}
-		kept, err := pgx.CollectRows(rows, pgx.RowTo[map[string]any])
 		if err != nil {
 			return err
 		}
@@ -235,7 +231,7 @@ func newerOf(all []EventFact) (origins [][]store.Origin) {
 }
 
 // findCustomers sets the customers of the facts, or why they have none.
-func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
+func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) (err error) {
 	for i := range all {
 		f := &all[i]
 		if f.row == nil {
@@ -250,7 +246,7 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 		if sql == "" {
 			continue
 		}
-		rows, err := tx.Query(ctx, `
+		rows := pg.Query(ctx, tx, `
 			SELECT
 				c.id::text,
 				c.store_id,
@@ -259,9 +255,6 @@ func findCustomers(ctx context.Context, tx pgx.Tx, all []EventFact) error {
 			CROSS JOIN LATERAL (SELECT id, store_id, email FROM customers WHERE id = f.customer_id OFFSET 0) c
 			ORDER BY c.id
 			LIMIT `+fmt.Sprint(maxCustomers+1), args...)
-		if err != nil {
-			return err
-		}
 		if f.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[CustomerRef]); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,31 +37,20 @@ func (s *Reader) Event(ctx context.Context, ref string) (_ store.Event, err erro
 	if !pg.Storable(ref) {
 		return store.Event{}, pg.ErrNotFound
 	}
-	rows, err := s.Pool.Query(ctx, store.SelectEvents("e.payload::text", "e.headers::text")+`
+	return pg.One(ctx, s.Pool, store.OneEvent, store.SelectEvents("e.payload::text", "e.headers::text")+`
 		WHERE e.id = $1
 		   OR e.source = ANY($2) AND e.event_id = $3
 		ORDER BY
 			e.id = $1 DESC,
 			e.id DESC
 		LIMIT 1`, store.InboxID(ref), store.Sources, ref)
-	if err != nil {
-		return store.Event{}, err
-	}
-	event, err := pgx.CollectExactlyOneRow(rows, store.OneEvent)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = pg.ErrNotFound
-	}
-	return event, err
 }
 
 // EventsWithIDs returns the events with these ids, newest first and without payloads.
 func (s *Reader) EventsWithIDs(ctx context.Context, ids []int64) (_ []store.Event, err error) {
 	defer pg.Wrap(&err, "inbox.EventsWithIDs(%d)", len(ids))
-	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`
+	rows := pg.Query(ctx, s.Pool, store.SelectEvents("NULL::text", "NULL::text")+`
 		WHERE e.id = ANY($1)
 		ORDER BY e.id DESC`, ids)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, store.OneEvent)
 }

@@ -186,10 +186,7 @@ type step struct {
 func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, next int64, err error) {
 	sql := w.SQL()
 	// Planned for its arguments: the number of events with a status decides.
-	rows, err := s.Pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
-	if err != nil {
-		return nil, 0, err
-	}
+	rows := pg.Query(ctx, s.Pool, sql, append([]any{pgx.QueryExecModeCacheDescribe}, w.args...)...)
 	steps, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (x step, err error) {
 		x.Event, err = store.ScanEvent(row, &x.fits, &x.last)
 		return x, err
@@ -211,15 +208,11 @@ func (w *eventWalk) read(ctx context.Context, s *Reader) (page []store.Event, ne
 
 // eventsNamed are the ids of events that refs may mean: the inbox's ids or the senders'.
 func (s *Reader) eventsNamed(ctx context.Context, refs []string) ([]int64, error) {
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Column[int64](ctx, s.Pool, `
 		SELECT id
 		FROM webhook_events
 		WHERE id = ANY($1)
 		   OR source = ANY($2) AND event_id = ANY($3)`, store.InboxIDs(refs), store.Sources, refs)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // EventKind is a source and a type of event.
@@ -232,15 +225,11 @@ type EventKind struct {
 // skips through the index.
 func (s *Reader) EventKinds(ctx context.Context, f store.EventFilter) (_ []EventKind, err error) {
 	defer pg.Wrap(&err, "inbox.EventKinds")
-	rows, err := s.Pool.Query(ctx, store.KindsSQL+`
+	return pg.Structs[EventKind](ctx, s.Pool, store.KindsSQL+`
 		SELECT
 			source,
 			type
 		FROM kinds
 		WHERE ($1 = '' OR source = $1)
 		  AND ($2 = '' OR type = $2)`, f.Source, f.Type)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[EventKind])
 }

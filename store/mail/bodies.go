@@ -61,13 +61,10 @@ func (m *Mails) Body(ctx context.Context, campaign, step string, version int) (s
 // LinkIDs are the ids of the links of a store by their addresses.
 func (m *Mails) LinkIDs(ctx context.Context, storeID string, links []string) (ids map[string]int64, err error) {
 	defer pg.Wrap(&err, "mail.LinkIDs(%q)", storeID)
-	rows, err := m.Pool.Query(ctx, `SELECT url, id FROM mail_links WHERE store_id = $1 AND url = ANY($2)`, storeID, links)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, m.Pool, `SELECT url, id FROM mail_links WHERE store_id = $1 AND url = ANY($2)`, storeID, links)
 	ids = map[string]int64{}
 	var url string
 	var id int64
-	_, err = pgx.ForEachRow(rows, []any{&url, &id}, func() error { ids[url] = id; return nil })
+	err = pg.Each(rows, []any{&url, &id}, func() { ids[url] = id })
 	return ids, err
 }

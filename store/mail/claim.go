@@ -56,18 +56,14 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Ba
 		if _, err := tx.Exec(ctx, lookUps); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, claimSQL(decide, l, most, &args), args...)
-		if err != nil {
-			return err
-		}
+		rows := pg.Query(ctx, tx, claimSQL(decide, l, most, &args), args...)
 		var ids []int64
 		var id int64
 		var sending bool
-		_, err = pgx.ForEachRow(rows, []any{&id, &sending}, func() error {
+		err = pg.Each(rows, []any{&id, &sending}, func() {
 			if b.Decided++; sending {
 				ids = append(ids, id)
 			}
-			return nil
 		})
 		if err != nil || len(ids) == 0 {
 			return err
@@ -171,10 +167,7 @@ func (s Settings) limit(begins time.Time) (limit int) {
 
 // valuesOf reads what the named values of mails are today. They come as they are to be sent.
 func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Claimed, error) {
-	rows, err := tx.Query(ctx, valuesSQL, storeID, ids)
-	if err != nil {
-		return nil, err
-	}
+	rows := pg.Query(ctx, tx, valuesSQL, storeID, ids)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Claimed, err error) {
 		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Tracked,
 			&c.hash, &c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)

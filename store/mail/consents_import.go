@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,8 +63,12 @@ func ReadConsents(file io.Reader, now time.Time, known func(storeID string) erro
 		}
 		line, _ := rows.FieldPos(0)
 		if err == nil {
+			data := map[string]string{}
+			for i, name := range names {
+				data[name] = row[i]
+			}
 			var e store.NewEvent
-			if e, err = consentEvent(names, row, now, known); err == nil {
+			if e, err = consentEvent(data, now, known); err == nil {
 				events = append(events, e)
 				continue
 			}
@@ -74,17 +80,66 @@ func ReadConsents(file io.Reader, now time.Time, known func(storeID string) erro
 	}
 }
 
-// consentEvent is the event of a row.
-func consentEvent(names, row []string, now time.Time, known func(string) error) (e store.NewEvent, err error) {
+// mostConsents is how many consents one request may have, and mostWrong how many of them an error names.
+const mostConsents, mostWrong = 500, 20
+
+// ConsentsOf reads consents of a store, each with the columns of a file but its store, as ReadConsents reads a file.
+// The same consent has the same id in both. The error names which are wrong, and why.
+func ConsentsOf(storeID string, sent []map[string]any, now time.Time) (events []store.NewEvent, err error) {
+	if len(sent) == 0 || len(sent) > mostConsents {
+		return nil, pg.Refuse("consents", "must be 1 to %d, got %d", mostConsents, len(sent))
+	}
+	var wrong []string
+	for i, one := range sent {
+		data, err := consentData(storeID, one)
+		var e store.NewEvent
+		if err == nil {
+			e, err = consentEvent(data, now, func(string) error { return nil })
+		}
+		if events = append(events, e); err != nil {
+			wrong = append(wrong, fmt.Sprintf("number %d: %v", i+1, err))
+		}
+	}
+	if n := len(wrong); n > mostWrong {
+		wrong = append(wrong[:mostWrong], fmt.Sprintf("and %d more", n-mostWrong))
+	}
+	if len(wrong) > 0 {
+		return nil, pg.Refuse("consents", "nothing was imported. %s", strings.Join(wrong, "; "))
+	}
+	return events, nil
+}
+
+// consentData is a consent as a line of a file has it.
+func consentData(storeID string, sent map[string]any) (map[string]string, error) {
 	data := map[string]string{}
-	for i, name := range names {
-		if value := strings.TrimSpace(row[i]); value != "" {
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if name == "store_id" || !slices.Contains(ConsentColumns, name) {
+			return nil, fmt.Errorf("%q is unknown; known are %s", name, strings.Join(ConsentColumns[1:], ", "))
+		}
+		switch value := sent[name].(type) {
+		case nil:
+		case string:
 			data[name] = value
+		case bool:
+			data[name] = strconv.FormatBool(value)
+		default:
+			return nil, fmt.Errorf("%s must be a text, true or false", name)
+		}
+	}
+	data["store_id"] = storeID
+	return data, nil
+}
+
+// consentEvent is the event of a row.
+func consentEvent(data map[string]string, now time.Time, known func(string) error) (e store.NewEvent, err error) {
+	for name, value := range data {
+		if data[name] = strings.TrimSpace(value); data[name] == "" {
+			delete(data, name)
 		}
 	}
 	at, err := time.Parse(time.RFC3339, data["said_at"])
 	switch {
-	case err != nil:
+	case err != nil, at.Year() < 1970:
 		return e, errors.New("said_at must be a time, as 2026-01-12T10:00:00Z")
 	case at.After(now):
 		return e, errors.New("said_at is in the future")
@@ -101,8 +156,7 @@ func consentEvent(names, row []string, now time.Time, known func(string) error) 
 		OccurredAt: at.UTC(), Payload: body}
 	_, err = facts.Read(facts.Event{Source: e.Source, ID: e.EventID, Type: e.Type, OccurredAt: e.OccurredAt,
 		Payload: body})
-	var bad *facts.Malformed
-	if errors.As(err, &bad) {
+	if bad, is := errors.AsType[*facts.Malformed](err); is {
 		_, reason, _ := strings.Cut(bad.Reason, ": ")
 		return e, errors.New(reason)
 	}
@@ -116,9 +170,16 @@ func consentEvent(names, row []string, now time.Time, known func(string) error) 
 const importAtOnce = 500
 
 // ImportConsents puts events of ReadConsents into the inbox, where workers find them. It returns how many
-// were not there before.
-func (r *Recipients) ImportConsents(ctx context.Context, events []store.NewEvent) (added int, err error) {
+// were not there before. by is who imports them, as operators see it on the page of the event.
+func (r *Recipients) ImportConsents(ctx context.Context, events []store.NewEvent, by string) (added int, err error) {
 	defer pg.Wrap(&err, "mail.ImportConsents(%d)", len(events))
+	headers, err := json.Marshal(map[string]string{"Imported-By": by})
+	if err != nil {
+		return 0, err
+	}
+	for i := range events {
+		events[i].Headers = headers
+	}
 	for some := range slices.Chunk(events, importAtOnce) {
 		in, err := r.InsertEvents(ctx, some)
 		if err != nil {

@@ -32,7 +32,7 @@ func TestImportConsents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if added, err := r.ImportConsents(t.Context(), events); err != nil || added != want {
+		if added, err := r.ImportConsents(t.Context(), events, "a test"); err != nil || added != want {
 			t.Errorf("added %d, want %d: %v", added, want, err)
 		}
 	}
@@ -61,13 +61,14 @@ func TestWrongConsents(t *testing.T) {
 		head + "s1,a@x.example": {"line 2: record on line 2: wrong number of fields"},
 		head + "s1,a@x.example,true,,x\ns1,x,true,2026-01-01T00:00:00Z,x\ns1,a@x.example,maybe,2026-01-01T00:00:00Z,x\n" +
 			",a@x.example,true,2026-01-01T00:00:00Z,x\ns1,a@x.example,true,2026-01-01T00:00:00Z,\n" +
-			"s1,a@x.example,true,2027-01-01T00:00:00Z,x\n": {
+			"s1,a@x.example,true,2027-01-01T00:00:00Z,x\ns1,a@x.example,true,0001-01-01T00:00:00+23:59,x\n": {
 			"line 2: said_at must be a time, as 2026-01-12T10:00:00Z",
 			"line 3: user_id or a valid email is needed: email is no email address",
 			`line 4: marketing must be true or false, got "maybe"`,
 			"line 5: store_id must be 1 to 255 characters, got nothing",
 			"line 6: wording is missing: what they agreed to is the proof",
 			"line 7: said_at is in the future",
+			"line 8: said_at must be a time, as 2026-01-12T10:00:00Z",
 		},
 	} {
 		_, err := storemail.ReadConsents(strings.NewReader(file), monday, onlyS1)

@@ -18,6 +18,7 @@ const (
 )
 
 var (
+	BackSQL   = keepBackSQL
 	StartSQL  = startSQL
 	HardSQL   = hardSQL
 	ValuesSQL = valuesSQL

@@ -45,15 +45,11 @@ func (m *Mails) Mailbox(ctx context.Context, storeID string, before int64, limit
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	rows, err := m.Pool.Query(ctx, selectKept+`
+	return pg.Structs[Kept](ctx, m.Pool, selectKept+`
 		  AND m.status = 'sent'
 		  AND b.mail_id < $2
 		ORDER BY b.mail_id DESC
 		LIMIT $3`, storeID, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Kept])
 }
 
 // Keeps tells whether a store has mails that were kept instead of sent.
@@ -68,10 +64,5 @@ func (m *Mails) Kept(ctx context.Context, storeID string, id int64) (k Kept, err
 	if !pg.Storable(storeID) {
 		return k, pg.ErrNotFound
 	}
-	rows, err := m.Pool.Query(ctx, selectKept+`AND b.mail_id = $2`, storeID, id)
-	if err != nil {
-		return k, err
-	}
-	k, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Kept])
-	return k, pg.NotFound(err)
+	return pg.One(ctx, m.Pool, pgx.RowToStructByPos[Kept], selectKept+`AND b.mail_id = $2`, storeID, id)
 }

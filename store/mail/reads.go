@@ -41,13 +41,9 @@ func (m *Mails) List(ctx context.Context, f Filter, limit int) (all []Mail, err 
 	if where == nil {
 		where = []string{"true"}
 	}
-	rows, err := m.Pool.Query(ctx, selectMails+strings.Join(where, ` AND `)+`
+	return pg.Structs[Mail](ctx, m.Pool, selectMails+strings.Join(where, ` AND `)+`
 		ORDER BY id DESC
 		LIMIT `+args.Add(limit), append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Mail])
 }
 
 // selectMails selects mails, for conditions to follow.
@@ -76,12 +72,8 @@ func (m *Mails) Mail(ctx context.Context, id int64) (one Mail, storeID string, e
 	if err = pg.NotFound(m.Pool.QueryRow(ctx, `SELECT store_id FROM mails WHERE id = $1`, id).Scan(&storeID)); err != nil {
 		return one, "", err
 	}
-	rows, err := m.Pool.Query(ctx, selectMails+`id = $1`, id)
-	if err != nil {
-		return one, "", err
-	}
-	one, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Mail])
-	return one, storeID, pg.NotFound(err)
+	one, err = pg.One(ctx, m.Pool, pgx.RowToStructByPos[Mail], selectMails+`id = $1`, id)
+	return one, storeID, err
 }
 
 // Count is how many mails of a store are in a status for a reason.
@@ -102,11 +94,7 @@ func (m *Mails) Counts(ctx context.Context, storeID string, since time.Time) (al
 	var args pg.Arguments
 	sql := countsSQL(storeID, since, &args)
 	err = pgx.BeginTxFunc(ctx, m.Pool, pg.Bounded(m.CountTimeout), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
-		if err != nil {
-			return err
-		}
-		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
+		all, err = pg.Structs[Count](ctx, tx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 		return err
 	})
 	return all, err
@@ -143,7 +131,7 @@ func countsSQL(storeID string, since time.Time, args *pg.Arguments) string {
 // Lanes are those of all stores that have sent mail or set how: those in trouble first.
 func (m *Mails) Lanes(ctx context.Context) (all []Lane, err error) {
 	defer pg.Wrap(&err, "mail.Lanes")
-	rows, err := m.Pool.Query(ctx, `
+	return pg.Structs[Lane](ctx, m.Pool, `
 		SELECT
 			store_id,
 			coalesce(paused_for, ''),
@@ -153,10 +141,6 @@ func (m *Mails) Lanes(ctx context.Context) (all []Lane, err error) {
 			coalesce(lease_until > now(), false)
 		FROM mail_settings
 		ORDER BY (paused_for IS NULL), (failing_since IS NULL), store_id`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
 }
 
 // SendAgain has a mail sent again of which it is not known whether it was: a person decided that it was not. The error

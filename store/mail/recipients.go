@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/mail"
 	"rollcall/store"
 	"rollcall/store/pg"
@@ -32,11 +30,7 @@ func (r *Recipients) Keys(ctx context.Context) (keys mail.Keys, err error) {
 }
 
 func (r *Recipients) readKeys(ctx context.Context) (mail.Keys, error) {
-	rows, err := r.Pool.Query(ctx, `SELECT id, key FROM mail_keys ORDER BY id`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[mail.Key])
+	return pg.Structs[mail.Key](ctx, r.Pool, `SELECT id, key FROM mail_keys ORDER BY id`)
 }
 
 // AddKey makes a key that signs from now on. Links of older keys stay valid.

@@ -48,8 +48,7 @@ func (m *Mails) Next(ctx context.Context, l Turn, moves []Move, provider string)
 		batch.Queue(startSQL, begin.ids, begin.emails, begin.hashes, l.Worker, provider).Query(func(rows pgx.Rows) error {
 			var id int64
 			var may bool
-			_, err := pgx.ForEachRow(rows, []any{&id, &may}, func() error { send[id] = may; return nil })
-			return err
+			return pg.Each(rows, []any{&id, &may}, func() { send[id] = may })
 		})
 	}
 	return send, m.Pool.SendBatch(ctx, &batch).Close()

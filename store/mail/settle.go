@@ -42,10 +42,7 @@ func (r *Recipients) Settle(ctx context.Context, now time.Time) (more bool, err 
 // settle settles some events in a transaction, and returns how many.
 func settle(ctx context.Context, tx pgx.Tx, now time.Time) (n int, err error) {
 	var sources, ids []string
-	rows, err := tx.Query(ctx, findEventsSQL, settleAtOnce)
-	if err != nil {
-		return 0, err
-	}
+	rows := pg.Query(ctx, tx, findEventsSQL, settleAtOnce)
 	var source, id string
 	if _, err = pgx.ForEachRow(rows, []any{&source, &id}, func() error {
 		sources, ids = append(sources, source), append(ids, id)

@@ -103,17 +103,13 @@ type Stop struct {
 // Stops are those of a customer, the oldest first.
 func (r *Recipients) Stops(ctx context.Context, storeID string, customer int64) (_ []Stop, err error) {
 	defer pg.Wrap(&err, "mail.Stops(%q, %d)", storeID, customer)
-	rows, err := r.Pool.Query(ctx, `
+	return pg.Structs[Stop](ctx, r.Pool, `
 		SELECT s.store_id = '', s.campaign_id, s.reason, s.since, coalesce(s.by, '')
 		FROM customers c
 		JOIN mail_stops s ON s.hash = `+store.AddressHash("c.email")+` AND s.store_id IN ('', c.store_id)
 		WHERE c.store_id = $1
 		  AND c.id = $2
 		ORDER BY s.since, s.reason, s.store_id`, storeID, customer)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Stop])
 }
 
 // StopFilter says which stops of a store to list.
@@ -138,7 +134,7 @@ func (r *Recipients) AllStops(ctx context.Context, f StopFilter) (page []Stopped
 	if !pg.Storable(f.Store + f.Cursor) {
 		return []Stopped{}, "", nil
 	}
-	rows, err := r.Pool.Query(ctx, `
+	rows := pg.Query(ctx, r.Pool, `
 		SELECT *
 		FROM (
 			SELECT coalesce(c.id::text, ''), coalesce(c.email, ''), s.store_id = '', s.campaign_id, s.reason, s.since,
@@ -157,9 +153,6 @@ func (r *Recipients) AllStops(ctx context.Context, f StopFilter) (page []Stopped
 		WHERE $3 = '' OR key < $3
 		ORDER BY key DESC
 		LIMIT $4`, f.Store, f.Customer, f.Cursor, f.Limit+1)
-	if err != nil {
-		return nil, "", err
-	}
 	var keys []string
 	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Stopped, err error) {
 		var key string

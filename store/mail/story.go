@@ -21,7 +21,7 @@ func Story(was ...string) string {
 	var parts []string
 	for _, p := range []struct{ was, sql string }{
 		{"sent", sent}, {"bounced", refused}, {"bounced", event("bounced")}, {"clicked", event("clicked")},
-		{"complained", event("complained")}, {"came_back", cameBack},
+		{"complained", event("complained")}, {"came_back", cameBack + ` AND m.status = 'sent'`},
 	} {
 		if len(was) == 0 || slices.Contains(was, p.was) {
 			parts = append(parts, p.sql)
@@ -62,8 +62,10 @@ func event(kind string) string {
 const counted = `m.class <> 'test' AND m.campaign_id <> '` + Digest + `'`
 
 // cameBack is SQL for the first that customers did in BackWithin after a mail. Of sign-ins and of
-// progress only the last time is known. Progress that was read later happened at no known time.
-// Those who have done nothing since the mail are left out first: all that counts is an activity.
+// progress only the last time is known, and what KeepBacks kept of earlier ones. Progress that was
+// read later happened at no known time. Those who have done nothing since the mail are left out
+// first: all that counts is an activity.
+// It ends with a condition, to which that the mail was sent is to be added.
 var cameBack = `
 	SELECT m.store_id, m.email, m.id AS mail_id, m.campaign_id, 'came_back' AS was, f.at, f.what || CASE floor(f.days)
 		WHEN 0 THEN ' less than a day after'
@@ -101,11 +103,14 @@ var cameBack = `
 				SELECT user_ref FROM enrollments WHERE customer_id = c.id
 				UNION ALL
 				SELECT coalesce(user_ref, checkout ->> 'user_ref') FROM subscriptions WHERE customer_id = c.id)
+			UNION ALL
+			SELECT e.at, e.detail, 3
+			FROM mail_events e
+			WHERE e.mail_id = m.id AND e.kind = 'came_back'
 		) d
 		WHERE d.at > m.sent_at
 		  AND d.at <= m.sent_at + ` + fmt.Sprintf("interval '%d hours'", BackWithin/time.Hour) + `
 		ORDER BY d.at, d.rank, d.what
 		LIMIT 1
 	) f
-	WHERE m.status = 'sent'
-	  AND ` + counted
+	WHERE ` + counted

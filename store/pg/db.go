@@ -86,6 +86,37 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// Query runs a query. If it fails, its rows have the error, and whatever reads them returns it.
+func Query(ctx context.Context, q Querier, sql string, args ...any) pgx.Rows {
+	rows, _ := q.Query(ctx, sql, args...)
+	return rows
+}
+
+// Each reads rows one by one into the same places, and calls each for them.
+func Each(rows pgx.Rows, into []any, each func()) error {
+	_, err := pgx.ForEachRow(rows, into, func() error {
+		each()
+		return nil
+	})
+	return err
+}
+
+// One runs a query, and reads its only row. The error is ErrNotFound if there is none.
+func One[T any](ctx context.Context, q Querier, scan pgx.RowToFunc[T], sql string, args ...any) (T, error) {
+	one, err := pgx.CollectExactlyOneRow(Query(ctx, q, sql, args...), scan)
+	return one, NotFound(err)
+}
+
+// Structs runs a query, and reads each of its rows into the fields of a struct, in their order.
+func Structs[T any](ctx context.Context, q Querier, sql string, args ...any) ([]T, error) {
+	return pgx.CollectRows(Query(ctx, q, sql, args...), pgx.RowToStructByPos[T])
+}
+
+// Column runs a query, and reads its only column.
+func Column[T any](ctx context.Context, q Querier, sql string, args ...any) ([]T, error) {
+	return pgx.CollectRows(Query(ctx, q, sql, args...), pgx.RowTo[T])
+}
+
 // InTx runs do in a transaction that Postgres ends soon after this program is gone.
 func (db *DB) InTx(ctx context.Context, do func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {

@@ -37,10 +37,7 @@ func Conflicts(code, format string, args ...any) error {
 }
 
 // UniqueViolation tells whether a row like the new one exists.
-func UniqueViolation(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505"
-}
+func UniqueViolation(err error) bool { return HasCode(err, "23505") }
 
 // ErrAgain asks to repeat the whole transaction with more locks.
 var ErrAgain = errors.New("locks found missing on the way")
@@ -86,13 +83,11 @@ func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	var refusal Refusal
-	if errors.As(err, &refusal) {
+	if errors.As(err, new(Refusal)) {
 		return true
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return slices.ContainsFunc(serversTrouble, func(code string) bool { return strings.HasPrefix(pg.Code, code) })
+	if errors.As(err, new(*pgconn.PgError)) {
+		return HasCode(err, serversTrouble...)
 	}
 	return !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ErrNotFound) && pgconn.SafeToRetry(err) ||
 		isNetwork(err)
@@ -100,57 +95,40 @@ func Unavailable(err error) bool {
 
 // Outdated tells whether the schema lacks a table, column or function, and so must be
 // migrated first.
-func Outdated(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "42883")
-}
+func Outdated(err error) bool { return HasCode(err, "42P01", "42703", "42883") }
 
 // OutOfLocks tells whether Postgres's lock table was full.
-func OutOfLocks(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "53200"
-}
+func OutOfLocks(err error) bool { return HasCode(err, "53200") }
 
 // Permanent tells whether Postgres refused the data itself (classes 22 and 23):
 // trying again cannot help.
-func Permanent(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23"))
-}
+func Permanent(err error) bool { return HasCode(err, "22", "23") }
 
 // Deadlocked tells whether Postgres ended the transaction because it and others waited
 // for each other.
-func Deadlocked(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "40P01"
-}
+func Deadlocked(err error) bool { return HasCode(err, "40P01") }
 
 // LockNotAvailable tells whether NOWAIT failed.
-func LockNotAvailable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "55P03"
-}
+func LockNotAvailable(err error) bool { return HasCode(err, "55P03") }
 
 // Transient tells whether trying again may succeed: the server was away, or refused a
 // lock or a serialization.
 func Transient(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "40") || pg.Code == "55P03" || pg.Code == "57014") {
-		return true
-	}
-	return Unavailable(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return HasCode(err, "40", "55P03", "57014") || Unavailable(err) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // TimedOut tells whether Postgres ended a slow statement.
-func TimedOut(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "57014"
+func TimedOut(err error) bool { return HasCode(err, "57014") }
+
+// HasCode tells whether Postgres answered with one of these codes, or one that begins with them.
+func HasCode(err error, codes ...string) bool {
+	pg, is := errors.AsType[*pgconn.PgError](err)
+	return is && slices.ContainsFunc(codes, func(code string) bool { return strings.HasPrefix(pg.Code, code) })
 }
 
 // isNetwork tells whether a connection broke or was refused.
 func isNetwork(err error) bool {
-	var connect *pgconn.ConnectError
-	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) ||
+	return errors.As(err, new(*pgconn.ConnectError)) || errors.As(err, new(net.Error)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -107,9 +107,8 @@ var errTakenBack = errors.New("written, and taken back")
 // role lacks a privilege), refused (login or database name), full (disk, memory or
 // connections) or away; "ok" without an error.
 func Trouble(err error) string {
-	var pg *pgconn.PgError
 	code := ""
-	if errors.As(err, &pg) {
+	if pg, is := errors.AsType[*pgconn.PgError](err); is {
 		code = pg.Code
 	}
 	switch {

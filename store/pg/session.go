@@ -74,7 +74,7 @@ const HeldLong = 2 * time.Minute
 // pg_read_all_stats see other roles' sessions.
 func (db *DB) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldSession, err error) {
 	defer Wrap(&err, "store.HeldSessions")
-	rows, err := db.Pool.Query(ctx, `
+	rows := Query(ctx, db.Pool, `
 		SELECT a.pid, a.application_name, coalesce(host(a.client_addr), ''), a.state, a.xact_start, l.tables
 		FROM pg_stat_activity a
 		CROSS JOIN LATERAL (
@@ -89,9 +89,6 @@ func (db *DB) HeldSessions(ctx context.Context, longer time.Duration) (_ []HeldS
 		  AND a.state_change < clock_timestamp() - $1::interval
 		  AND l.tables > 0
 		ORDER BY a.xact_start`, longer)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (h HeldSession, err error) {
 		err = row.Scan(&h.PID, &h.Application, &h.Client, &h.State, &h.Since, &h.Tables)
 		h.Since = h.Since.UTC()

@@ -81,11 +81,7 @@ func (s *Segments) List(ctx context.Context, storeID string) (all []Segment, err
 }
 
 func list(ctx context.Context, db pg.Querier, storeID string) ([]Segment, error) {
-	rows, err := db.Query(ctx, selectSegments+` ORDER BY folded`, storeID)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, db, selectSegments+` ORDER BY folded`, storeID), scan)
 }
 
 // Segment returns a segment of a store; ErrNotFound also for another store's.
@@ -94,12 +90,7 @@ func (s *Segments) Segment(ctx context.Context, storeID, id string) (g Segment, 
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Segment{}, pg.ErrNotFound
 	}
-	rows, err := s.Pool.Query(ctx, selectSegments+` AND id = $2`, storeID, id)
-	if err != nil {
-		return Segment{}, err
-	}
-	g, err = pgx.CollectExactlyOneRow(rows, scan)
-	return g, pg.NotFound(err)
+	return pg.One(ctx, s.Pool, scan, selectSegments+` AND id = $2`, storeID, id)
 }
 
 // Texts says in a sentence each who is in segments of a store.
@@ -141,14 +132,11 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 		if err := checkNested(append(all, g)); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `
+		rows := pg.Query(ctx, tx, `
 			INSERT INTO segments (id, store_id, name, folded, kind, rule, pinned, watched, created_by)
 			VALUES ($1, $2, $3, `+tags.Folded("$3")+`, $4, $5, $6, $7, $8)
 			RETURNING `+columns,
 			g.ID, storeID, g.Name, g.Kind, g.rule(), g.Pinned, g.Watched, author)
-		if err != nil {
-			return err
-		}
 		made, err = pgx.CollectExactlyOneRow(rows, scan)
 		return err
 	})
@@ -178,10 +166,7 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 			return err
 		}
 		g = *old
-		rows, err := tx.Query(ctx, updateSQL, storeID, id, g.Name, g.rule(), g.Pinned, g.Watched)
-		if err != nil {
-			return err
-		}
+		rows := pg.Query(ctx, tx, updateSQL, storeID, id, g.Name, g.rule(), g.Pinned, g.Watched)
 		g, err = pgx.CollectExactlyOneRow(rows, scan)
 		return err
 	})

@@ -29,7 +29,7 @@ func (s *Segments) Moves(ctx context.Context, storeID, id string, after int64, l
 	if _, err := s.Segment(ctx, storeID, id); err != nil {
 		return nil, err
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			m.id,
 			m.kind,
@@ -40,9 +40,6 @@ func (s *Segments) Moves(ctx context.Context, storeID, id string, after int64, l
 		  AND m.id > $2
 		ORDER BY m.id
 		LIMIT $3`, id, after, limit)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Move, err error) {
 		err = row.Scan(&m.ID, &m.Kind, &m.Customer, &m.At)
 		m.At = m.At.UTC()
@@ -65,7 +62,7 @@ func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (a
 	if _, err := s.Segment(ctx, storeID, id); err != nil {
 		return nil, err
 	}
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[Mover](ctx, s.Pool, `
 		SELECT
 			m.kind,
 			m.at,
@@ -74,10 +71,6 @@ func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (a
 		FROM (SELECT * FROM segment_moves WHERE segment_id = $1 ORDER BY id DESC LIMIT $2) m
 		LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
 		ORDER BY m.id DESC`, id, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Mover])
 }
 
 // Look compares the watched segment whose turn it is with its last look, which is more

@@ -82,15 +82,11 @@ func (s *Reader) AlertFailed(ctx context.Context, k ChangeKey, cause error, unti
 // the oldest first: their jobs may be lost.
 func (s *Reader) DueAlerts(ctx context.Context, before time.Time, limit int) (_ []ChangeKey, err error) {
 	defer pg.Wrap(&err, "status.DueAlerts")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[ChangeKey](ctx, s.Pool, `
 		SELECT watch, number
 		FROM watch_changes
 		WHERE alert = 'due'
 		  AND coalesce(held_until, made_at) < $1
 		ORDER BY made_at
 		LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[ChangeKey])
 }

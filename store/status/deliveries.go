@@ -82,11 +82,7 @@ const (
 // the newest failed events and the oldest waiting ones.
 func failingEvents(ctx context.Context, tx pgx.Tx) (_ []FailingEvents, err error) {
 	defer pg.Wrap(&err, "status.failingEvents")
-	rows, err := tx.Query(ctx, failingSQL, store.SomeEvents, seldomFails, someTypes)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[FailingEvents])
+	return pg.Structs[FailingEvents](ctx, tx, failingSQL, store.SomeEvents, seldomFails, someTypes)
 }
 
 const failingSQL = `

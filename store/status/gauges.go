@@ -6,7 +6,6 @@ import (
 
 	"rollcall/store/reasons"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"rollcall/store"
@@ -76,11 +75,7 @@ const arrivalsSQL = `
 // Arrivals reads the Arrivals of each source.
 func (s *Reader) Arrivals(ctx context.Context) (_ []Arrivals, err error) {
 	defer pg.Wrap(&err, "status.Arrivals")
-	rows, err := s.Pool.Query(ctx, arrivalsSQL, store.Sources, pendingSample)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Arrivals])
+	return pg.Structs[Arrivals](ctx, s.Pool, arrivalsSQL, store.Sources, pendingSample)
 }
 
 // BackfillGauges are the totals of the runs of a kind with a status.
@@ -96,7 +91,7 @@ type BackfillGauges struct {
 // BackfillGauges counts the runs by kind and status, dry runs included.
 func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err error) {
 	defer pg.Wrap(&err, "status.BackfillGauges")
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[BackfillGauges](ctx, s.Pool, `
 		SELECT
 			kind,
 			status,
@@ -107,10 +102,6 @@ func (s *Reader) BackfillGauges(ctx context.Context) (_ []BackfillGauges, err er
 			CASE WHEN isfinite(min(moved_at)) THEN min(moved_at) ELSE now() END -- one that was just resumed
 		FROM backfills
 		GROUP BY kind, status`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[BackfillGauges])
 }
 
 // UnattachedCounts counts the missing facts by kind and reason; each combination is
@@ -145,11 +136,7 @@ func (s *Reader) ListGauges(ctx context.Context) (g ListGauges, err error) {
 	if err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM stores`).Scan(&g.Stores); err != nil {
 		return g, err
 	}
-	rows, err := s.Pool.Query(ctx, listGaugesSQL)
-	if err != nil {
-		return g, err
-	}
-	g.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FacetSize])
+	g.Customers, err = pg.Structs[FacetSize](ctx, s.Pool, listGaugesSQL)
 	return g, err
 }
 

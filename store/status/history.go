@@ -118,59 +118,44 @@ func (s Span) deliveriesSQL() string {
 }
 
 func readDeliveries(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
-	rows, err := tx.Query(ctx, span.deliveriesSQL(), from, until, span.Step)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, span.deliveriesSQL(), from, until, span.Step)
 	var when time.Time
 	var source, outcome string
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&when, &source, &outcome, &n}, func() error {
+	return pg.Each(rows, []any{&when, &source, &outcome, &n}, func() {
 		if slot := at(when); slices.Contains(store.Kept, outcome) {
 			slot.Accepted[source] += n
 		} else {
 			slot.Rejected += n
 		}
-		return nil
 	})
-	return err
 }
 
 func readWork(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
 	of, _ := span.counts()
-	rows, err := tx.Query(ctx, workSQL, from, until, span.Step, of)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, workSQL, from, until, span.Step, of)
 	var when time.Time
 	var failed bool
 	var upTo, n int64
-	_, err = pgx.ForEachRow(rows, []any{&when, &failed, &upTo, &n}, func() error {
+	return pg.Each(rows, []any{&when, &failed, &upTo, &n}, func() {
 		slot := at(when)
 		if failed {
 			slot.Failed += n
-			return nil
+			return
 		}
 		slot.Applied += n
 		if upTo > 0 {
 			slot.Took[time.Duration(upTo)*time.Millisecond] += n
 		}
-		return nil
 	})
-	return err
 }
 
 func readWaiting(ctx context.Context, tx pgx.Tx, span Span, from, until time.Time, at func(time.Time) *Slot) error {
 	of, _ := span.counts()
-	rows, err := tx.Query(ctx, waitingSQL, from, until, span.Step, of)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, tx, waitingSQL, from, until, span.Step, of)
 	var when time.Time
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&when, &n}, func() error {
+	return pg.Each(rows, []any{&when, &n}, func() {
 		at(when).Waiting = store.Ptr(n)
-		return nil
 	})
-	return err
 }

@@ -21,17 +21,13 @@ const someStores = 50
 
 func stoppedMail(ctx context.Context, tx pgx.Tx) (all []StoppedMail, err error) {
 	defer pg.Wrap(&err, "status.stoppedMail")
-	rows, err := tx.Query(ctx, `
+	all, err = pg.Structs[StoppedMail](ctx, tx, `
 		SELECT store_id, coalesce(nullif(paused_for, 'hand'), ''), failing_since
 		FROM mail_settings
 		WHERE paused_for <> 'hand'
 		   OR failing_since IS NOT NULL
 		ORDER BY store_id
 		LIMIT $1`, someStores)
-	if err != nil {
-		return nil, err
-	}
-	all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[StoppedMail])
 	for i := range all {
 		all[i].Failing = pg.UTC(all[i].Failing)
 	}

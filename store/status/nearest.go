@@ -3,8 +3,6 @@ package status
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
@@ -15,7 +13,7 @@ func (s *Reader) NearestStore(ctx context.Context, text string) (id string, err 
 	if !pg.Storable(text) {
 		return "", nil
 	}
-	rows, err := s.Pool.Query(ctx, `
+	ids, err := pg.Column[string](ctx, s.Pool, `
 		SELECT id
 		FROM (
 			SELECT
@@ -28,10 +26,6 @@ func (s *Reader) NearestStore(ctx context.Context, text string) (id string, err 
 			likeness DESC,
 			id
 		LIMIT 1`, text)
-	if err != nil {
-		return "", err
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if len(ids) > 0 {
 		id = ids[0]
 	}

@@ -22,11 +22,7 @@ type Sender struct {
 // senders reads the last hour of all sources.
 func (s *Reader) senders(ctx context.Context, now time.Time) (_ []Sender, err error) {
 	defer pg.Wrap(&err, "status.senders")
-	rows, err := s.Pool.Query(ctx, sendersSQL, store.Sources, now.Add(-time.Hour), store.Kept)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Sender])
+	return pg.Structs[Sender](ctx, s.Pool, sendersSQL, store.Sources, now.Add(-time.Hour), store.Kept)
 }
 
 const sendersSQL = `
@@ -68,7 +64,7 @@ const MostRejected = 200
 func (s *Reader) Rejected(ctx context.Context, f RejectedFilter, now time.Time) (_ []Rejected, err error) {
 	defer pg.Wrap(&err, "status.Rejected")
 	column, table := f.Span.counts()
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT date_bin($2::interval, `+column+`, $1::timestamptz) AS at, source, outcome, sum(count)::bigint
 		FROM `+table+`
 		WHERE `+column+` >= $1
@@ -78,9 +74,6 @@ func (s *Reader) Rejected(ctx context.Context, f RejectedFilter, now time.Time) 
 		GROUP BY 1, 2, 3
 		ORDER BY 1 DESC, 4 DESC, 2, 3
 		LIMIT $6`, f.Span.From(now), f.Span.Step, store.Kept, f.Source, f.Reason, MostRejected)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Rejected, err error) {
 		r, err = pgx.RowToStructByPos[Rejected](row)
 		r.At = r.At.UTC()
@@ -98,7 +91,7 @@ type RejectedCount struct {
 func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.Time) (_ []RejectedCount, err error) {
 	defer pg.Wrap(&err, "status.RejectedCounts")
 	column, table := f.Span.counts()
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[RejectedCount](ctx, s.Pool, `
 		SELECT source, outcome, sum(count)::bigint
 		FROM `+table+`
 		WHERE `+column+` >= $1
@@ -107,10 +100,6 @@ func (s *Reader) RejectedCounts(ctx context.Context, f RejectedFilter, now time.
 		  AND ($4 = '' OR outcome = $4)
 		GROUP BY 1, 2
 		ORDER BY 3 DESC, 1, 2`, f.Span.From(now), store.Kept, f.Source, f.Reason)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[RejectedCount])
 }
 
 // Network is where rejected deliveries came from.
@@ -126,11 +115,8 @@ type Network struct {
 // Networks reads where the rejected deliveries of at most two days came from, most first.
 func (s *Reader) Networks(ctx context.Context, f RejectedFilter, now time.Time) (_ []Network, err error) {
 	defer pg.Wrap(&err, "status.Networks")
-	rows, err := s.Pool.Query(ctx, networksSQL, f.Span.From(now).Truncate(time.Hour), store.Kept, f.Source, f.Reason,
+	rows := pg.Query(ctx, s.Pool, networksSQL, f.Span.From(now).Truncate(time.Hour), store.Kept, f.Source, f.Reason,
 		MostRejected)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (n Network, err error) {
 		n, err = pgx.RowToStructByPos[Network](row)
 		n.Last = n.Last.UTC()

@@ -21,13 +21,10 @@ type SecretUse struct {
 
 func secretUses(ctx context.Context, tx pgx.Tx) (_ []SecretUse, err error) {
 	defer pg.Wrap(&err, "status.secretUses")
-	rows, err := tx.Query(ctx, `
+	rows := pg.Query(ctx, tx, `
 		SELECT source, verified_at, last_verified_at, refused, first_refused_at, last_refused_at
 		FROM webhook_secrets
 		ORDER BY source, secrets`)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (u SecretUse, err error) {
 		u, err = pgx.RowToStructByPos[SecretUse](row)
 		for _, at := range []**time.Time{&u.Verified, &u.LastVerified, &u.FirstRefused, &u.LastRefused} {

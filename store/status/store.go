@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store"
 	"rollcall/store/pg"
 )
@@ -44,21 +42,16 @@ func (s *Reader) lastEvents(ctx context.Context, page []StoreLine) error {
 			of, terms = append(of, i), append(terms, store.Term(*l.StripeAccountID))
 		}
 	}
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT t.i, max(e.received_at)
 		FROM unnest($1::integer[], $2::bigint[]) AS t(i, term)
 		CROSS JOIN LATERAL (SELECT max(event_id) AS id FROM event_terms WHERE term = t.term) last
 		JOIN webhook_events e ON e.id = last.id
 		GROUP BY t.i`, of, terms)
-	if err != nil {
-		return err
-	}
 	var i int
 	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&i, &at}, func() error {
+	return pg.Each(rows, []any{&i, &at}, func() {
 		received := at.UTC()
 		page[i].LastEventAt = &received
-		return nil
 	})
-	return err
 }

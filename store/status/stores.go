@@ -113,10 +113,7 @@ func (s *Reader) StoreLines(ctx context.Context, f StoreFilter) (page []StoreLin
 		return nil, "", err
 	}
 	sql, args := f.sql(after)
-	rows, err := s.Pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, "", err
-	}
+	rows := pg.Query(ctx, s.Pool, sql, args...)
 	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l StoreLine, err error) {
 		owner := &StoreOwner{}
 		var id *string
@@ -204,22 +201,18 @@ func (s *Reader) lookInto(ctx context.Context, page []StoreLine) error {
 	for i := range page {
 		ids[i], at[page[i].ID] = page[i].ID, &page[i]
 	}
-	rows, err := s.Pool.Query(ctx, storesSQL, ids, storeSample, reasons.Missing(), maxUnattached)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, s.Pool, storesSQL, ids, storeSample, reasons.Missing(), maxUnattached)
 	var id string
 	var looked, unattached int64
 	var counts map[string]int64
 	var last *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &looked, &counts, &unattached, &last}, func() error {
+	err := pg.Each(rows, []any{&id, &looked, &counts, &unattached, &last}, func() {
 		l := at[id]
 		l.Unattached, l.LastActivityAt, l.Rough, l.Facts = unattached, pg.UTC(last), looked < l.Customers, counts
 		for kind, n := range counts {
 			counts[kind] = l.ofAll(n, looked)
 		}
 		counts, last = nil, nil // new variables for each row
-		return nil
 	})
 	if err != nil {
 		return err

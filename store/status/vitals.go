@@ -86,15 +86,12 @@ func (s *Reader) Vitals(ctx context.Context, now time.Time) (v Vitals, err error
 // oldestPending is the oldest pending event that was not reopened, among the oldest
 // pendingSample.
 func (s *Reader) oldestPending(ctx context.Context) (*store.Event, error) {
-	rows, err := s.Pool.Query(ctx, store.SelectEvents("NULL::text", "NULL::text")+`
+	rows := pg.Query(ctx, s.Pool, store.SelectEvents("NULL::text", "NULL::text")+`
 		WHERE e.id = (
 			SELECT min(id)
 			FROM (SELECT id, attempts, attempted_at FROM webhook_events WHERE status = 'pending' ORDER BY id LIMIT $1) waiting
 			WHERE `+arrived+`
 		)`, pendingSample)
-	if err != nil {
-		return nil, err
-	}
 	events, err := pgx.CollectRows(rows, store.OneEvent)
 	if len(events) == 0 {
 		return nil, err
@@ -130,7 +127,7 @@ func (s *Reader) sourceVitals(ctx context.Context) ([]SourceVitals, error) {
 
 // newestOfSources are the newest events of each source.
 func (s *Reader) newestOfSources(ctx context.Context) ([]store.Event, error) {
-	rows, err := s.Pool.Query(ctx, store.KindsSQL+store.SelectEvents("NULL::text", "NULL::text")+`
+	rows := pg.Query(ctx, s.Pool, store.KindsSQL+store.SelectEvents("NULL::text", "NULL::text")+`
 		JOIN (
 			SELECT max(newest.id) AS id
 			FROM kinds k
@@ -141,9 +138,6 @@ func (s *Reader) newestOfSources(ctx context.Context) ([]store.Event, error) {
 			) newest
 			GROUP BY k.source
 		) n ON n.id = e.id`)
-	if err != nil {
-		return nil, err
-	}
 	return pgx.CollectRows(rows, store.OneEvent)
 }
 
@@ -166,7 +160,7 @@ func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64)
 		return nil, err
 	}
 	step := max(1, (last-first+looks)/looks)
-	rows, err := s.Pool.Query(ctx, `
+	rows := pg.Query(ctx, s.Pool, `
 		SELECT
 			e.source,
 			count(*) * $3::bigint
@@ -174,30 +168,22 @@ func (s *Reader) ratesBy(ctx context.Context, within time.Duration, looks int64)
 		CROSS JOIN LATERAL (SELECT source FROM webhook_events
 			WHERE id = g.id + abs(hashint8(g.id)::bigint) % $3::bigint OFFSET 0) e
 		GROUP BY e.source`, first, last, step)
-	if err != nil {
-		return nil, err
-	}
 	rates := map[string]Rate{}
 	var source string
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&source, &n}, func() error {
+	err = pg.Each(rows, []any{&source, &n}, func() {
 		rates[source] = Rate{n, step > 1}
-		return nil
 	})
 	return rates, err
 }
 
 func (s *Reader) runningBackfills(ctx context.Context) ([]store.Backfill, error) {
-	rows, err := s.Pool.Query(ctx, `
+	return pg.Structs[store.Backfill](ctx, s.Pool, `
 		SELECT`+store.BackfillColumns+`
 		FROM backfills
 		WHERE status IN ('queued', 'running', 'paused')
 		ORDER BY id DESC
 		LIMIT $1`, maxRunning)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[store.Backfill])
 }
 
 // waitingFacts counts missing facts by reason, without those not expected on a list.

@@ -40,11 +40,7 @@ func (w Watch) Parts() (kind, subject string) {
 // Watches lists the watches, the worst first; none before a worker's first check.
 func (s *Reader) Watches(ctx context.Context) (_ []Watch, err error) {
 	defer pg.Wrap(&err, "status.Watches")
-	rows, err := s.Pool.Query(ctx, watchesSQL)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanWatch)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, watchesSQL), scanWatch)
 }
 
 const watchesSQL = `
@@ -97,10 +93,7 @@ func (s *Reader) LookAtWatches(ctx context.Context, r WatchRound) (ours bool, du
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, watchesSQL)
-		if err != nil {
-			return err
-		}
+		rows := pg.Query(ctx, tx, watchesSQL)
 		before, err := pgx.CollectRows(rows, scanWatch)
 		if err != nil {
 			return err

@@ -68,11 +68,7 @@ func (s *Tags) List(ctx context.Context, storeID string) (all []Tag, err error) 
 	if !pg.Storable(storeID) {
 		return []Tag{}, nil
 	}
-	rows, err := s.Pool.Query(ctx, selectTags+` ORDER BY t.folded`, storeID)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
+	return pgx.CollectRows(pg.Query(ctx, s.Pool, selectTags+` ORDER BY t.folded`, storeID), scan)
 }
 
 // Tag returns a tag of a store; ErrNotFound also for another store's.
@@ -81,12 +77,7 @@ func (s *Tags) Tag(ctx context.Context, storeID, id string) (t Tag, err error) {
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Tag{}, pg.ErrNotFound
 	}
-	rows, err := s.Pool.Query(ctx, selectTags+` AND t.id = $2`, storeID, id)
-	if err != nil {
-		return Tag{}, err
-	}
-	t, err = pgx.CollectExactlyOneRow(rows, scan)
-	return t, pg.NotFound(err)
+	return pg.One(ctx, s.Pool, scan, selectTags+` AND t.id = $2`, storeID, id)
 }
 
 // Create makes a tag; author is admin, user:<Clerk id> or token:<id>. A name that is
@@ -170,11 +161,7 @@ func (s *Tags) Delete(ctx context.Context, storeID, id string) (err error) {
 // Clear takes deleted tags off customers that still have them.
 func (s *Tags) Clear(ctx context.Context) (err error) {
 	defer pg.Wrap(&err, "tags.Clear")
-	rows, err := s.Pool.Query(ctx, `SELECT tag_id FROM deleted_tags`)
-	if err != nil {
-		return err
-	}
-	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	gone, err := pg.Column[string](ctx, s.Pool, `SELECT tag_id FROM deleted_tags`)
 	for _, id := range gone {
 		err = errors.Join(err, s.clear(ctx, id))
 	}
@@ -226,11 +213,8 @@ func (s *Tags) inChunks(ctx context.Context, id, sql string, more ...any) error 
 	for {
 		var emails []string
 		err := again(func() error {
-			return s.InTx(ctx, func(tx pgx.Tx) error {
-				rows, err := tx.Query(ctx, `SELECT email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2`, id, chunk)
-				if err != nil {
-					return err
-				}
+			return s.InTx(ctx, func(tx pgx.Tx) (err error) {
+				rows := pg.Query(ctx, tx, `SELECT email FROM customer_tags WHERE tag_id = $1 ORDER BY email LIMIT $2`, id, chunk)
 				if emails, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(emails) == 0 {
 					return err
 				}

@@ -4,15 +4,13 @@ import (
 	"context"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"rollcall/store/pg"
 )
 
 // Unused is nil, or a *pg.Conflict that names the segments and campaigns that use a thing:
 // leaf is its kind, tag or segment.
 func (s *Tags) Unused(ctx context.Context, storeID, leaf, id string) error {
-	rows, err := s.Pool.Query(ctx, `
+	names, err := pg.Column[string](ctx, s.Pool, `
 		WITH named AS (
 			SELECT ('$.**.' || $2 || ' ? (@ == $id)')::jsonpath AS path, jsonb_build_object('id', $3::text) AS id
 		)
@@ -27,10 +25,6 @@ func (s *Tags) Unused(ctx context.Context, storeID, leaf, id string) error {
 		  AND state <> 'ended'
 		  AND (jsonb_path_exists(audience, path, named.id) OR jsonb_path_exists(steps || on_goal, path, named.id))
 		ORDER BY 1`, storeID, leaf, id)
-	if err != nil {
-		return err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(names) == 0 {
 		return err
 	}

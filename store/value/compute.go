@@ -149,16 +149,11 @@ func (c *computing) report(currency string) *Report {
 
 // each runs a query whose first column is a currency, and has add read the rest of each row.
 func (c *computing) each(ctx context.Context, sql string, args []any, into []any, add func(*Report)) error {
-	rows, err := c.tx.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, c.tx, sql, args...)
 	var currency string
-	_, err = pgx.ForEachRow(rows, append([]any{&currency}, into...), func() error {
+	return pg.Each(rows, append([]any{&currency}, into...), func() {
 		add(c.report(currency))
-		return nil
 	})
-	return err
 }
 
 // lives runs a query about how long something lasted, or has lasted so far, by currency.

@@ -85,11 +85,7 @@ func (v *Values) People(ctx context.Context, f PeopleFilter) (all []Expected, ne
 		}
 		args = append(args, key, behind.ID)
 	}
-	rows, err := v.Pool.Query(ctx, f.sql(behind != nil), args...)
-	if err != nil {
-		return nil, "", err
-	}
-	return f.scan(rows)
+	return f.scan(pg.Query(ctx, v.Pool, f.sql(behind != nil), args...))
 }
 
 // EachPage calls do with all customers of a filter, a page after the other.
@@ -113,14 +109,13 @@ func (f *PeopleFilter) scan(rows pgx.Rows) (all []Expected, next string, err err
 	all = []Expected{}
 	var one Expected
 	at, last := pg.Position{Sort: f.Sort, Key: new(string)}, ""
-	_, err = pgx.ForEachRow(rows, []any{&one.Customer, &one.Name, &one.Email, &one.Alive, &one.Expected, at.Key, &at.ID},
-		func() error {
+	err = pg.Each(rows, []any{&one.Customer, &one.Name, &one.Email, &one.Alive, &one.Expected, at.Key, &at.ID},
+		func() {
 			if len(all) == f.Limit {
 				next = last
-				return nil
+				return
 			}
 			all, last = append(all, one), at.Encode()
-			return nil
 		})
 	return all, next, err
 }

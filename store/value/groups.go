@@ -95,11 +95,8 @@ func (c *computing) members(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := c.tx.Query(ctx, `SELECT id FROM segments WHERE store_id = $1 AND kind = 'dynamic' ORDER BY id`, c.store)
-	if err != nil {
-		return err
-	}
-	segments, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	segments, err := pg.Column[string](ctx, c.tx,
+		`SELECT id FROM segments WHERE store_id = $1 AND kind = 'dynamic' ORDER BY id`, c.store)
 	for _, id := range segments {
 		args := pg.Arguments{id}
 		members, err := c.readers.Audience(ctx, c.tx, customers.Filter{Store: c.store, Segment: id}, &args)

@@ -154,11 +154,7 @@ func (v *Values) Help(ctx context.Context, store string) (all []Help, err error)
 	if !pg.Storable(store) {
 		return []Help{}, nil
 	}
-	rows, err := v.Pool.Query(ctx, keptHelpSQL, store)
-	if err != nil {
-		return nil, err
-	}
-	return scanHelp(rows)
+	return scanHelp(pg.Query(ctx, v.Pool, keptHelpSQL, store))
 }
 
 func scanHelp(rows pgx.Rows) (all []Help, err error) {

@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	model "rollcall/value"
+
+	"rollcall/store/pg"
 )
 
 // people computes what needs no payments: who subscribed, how far people came in courses, and who needs help.
@@ -57,15 +59,11 @@ func (p *people) tell(ctx context.Context) error {
 		&s.customers, &s.currencies, &s.days, &s.until, &s.kinds, &s.before, &s.after); err != nil {
 		return err
 	}
-	rows, err := p.tx.Query(ctx, unpricedSQL, p.now)
-	if err != nil {
-		return err
-	}
+	rows := pg.Query(ctx, p.tx, unpricedSQL, p.now)
 	var currency string
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&currency, &n}, func() error {
+	err := pg.Each(rows, []any{&currency, &n}, func() {
 		s.unpriced[currency] = n
-		return nil
 	})
 	p.subscribed <- s
 	return err
@@ -132,11 +130,8 @@ const coursesSQL = `
 	GROUP BY course_id
 	ORDER BY sum(n) DESC, course_id`
 
-func (p *people) findCourses(ctx context.Context) error {
-	rows, err := p.tx.Query(ctx, coursesSQL, p.args()...)
-	if err != nil {
-		return err
-	}
+func (p *people) findCourses(ctx context.Context) (err error) {
+	rows := pg.Query(ctx, p.tx, coursesSQL, p.args()...)
 	p.courses, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (one Course, err error) {
 		var days *float64
 		err = row.Scan(&one.ID, &one.Enrolled, &one.Started, &one.Quarter, &one.Half, &one.Most, &one.Completed, &days)

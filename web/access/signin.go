@@ -51,8 +51,7 @@ func (s *Access) SignInPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		form.Open, form.Error = true, "This sign-in link has expired or is incomplete. Get a new one, or use the admin token."
 	}
-	s.Page(w, http.StatusOK, "signin.html", form)
-	return nil
+	return s.Page(w, http.StatusOK, "signin.html", form)
 }
 
 // SignIn handles the form: it exchanges the token for a session.
@@ -60,9 +59,8 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if s.Cfg.AdminToken == "" {
 		return core.ErrNoToken
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, core.MaxForm)
-	if err := r.ParseForm(); err != nil {
-		return core.ErrForm
+	if err := core.Form(w, r); err != nil {
+		return err
 	}
 	form := s.signInForm(r, r.PostForm.Get("next"))
 	if s.Admin.is(strings.TrimSpace(r.PostForm.Get("token"))) {
@@ -72,8 +70,7 @@ func (s *Access) SignIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form.Open, form.Error = true, "Wrong admin token. Use the server's ADMIN_TOKEN."
-	s.Page(w, http.StatusUnauthorized, "signin.html", form)
-	return nil
+	return s.Page(w, http.StatusUnauthorized, "signin.html", form)
 }
 
 // enter begins a session and redirects to a local path.

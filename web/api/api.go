@@ -78,11 +78,7 @@ func (s *API) ShowStats(w http.ResponseWriter, r *http.Request) error {
 	if err == nil && stats.Total == 0 {
 		err = s.mentioned(r)
 	}
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, stats)
-	return nil
+	return core.AnswerJSON(w, stats, err)
 }
 
 // eventList is a list of events with the counts by status.
@@ -106,11 +102,7 @@ func (s *API) ListEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	counts, err := status.New(s.Cfg.Store).EventCounts(r.Context())
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, eventList{core.NewList(events, next), counts})
-	return nil
+	return core.AnswerJSON(w, eventList{core.NewList(events, next), counts}, err)
 }
 
 // ShowEvent answers one event with its payload.

@@ -17,11 +17,7 @@ func (s *API) ListBackfills(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	runs, err := s.Cfg.Store.Backfills(r.Context(), p.From, p.Limit+1)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.Cut(runs, p.Limit, func(b store.Backfill) int64 { return b.ID }))
-	return nil
+	return core.AnswerJSON(w, core.Cut(runs, p.Limit, func(b store.Backfill) int64 { return b.ID }), err)
 }
 
 // ShowBackfill answers one run.
@@ -31,11 +27,7 @@ func (s *API) ShowBackfill(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.Cfg.Store.FullBackfill(r.Context(), id, pg.MaxLimit)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, f)
-	return nil
+	return core.AnswerJSON(w, f, err)
 }
 
 // ListBackfillErrors answers a page of a run's errors and notes, in the order found.
@@ -52,11 +44,7 @@ func (s *API) ListBackfillErrors(w http.ResponseWriter, r *http.Request) error {
 		return err // an empty list would look like success
 	}
 	found, err := s.Cfg.Store.BackfillErrors(r.Context(), id, p.From, p.Limit+1)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.Cut(found, p.Limit, func(e store.BackfillError) int64 { return e.ID }))
-	return nil
+	return core.AnswerJSON(w, core.Cut(found, p.Limit, func(e store.BackfillError) int64 { return e.ID }), err)
 }
 
 // OrderBackfill handles an action on one run.
@@ -67,11 +55,7 @@ func (s *API) OrderBackfill(order func(context.Context, int64) (store.Backfill, 
 			return err
 		}
 		b, err := order(r.Context(), id)
-		if err != nil {
-			return err
-		}
-		core.WriteJSON(w, http.StatusOK, b)
-		return nil
+		return core.AnswerJSON(w, b, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"rollcall/store/campaigns"
@@ -43,11 +44,7 @@ func (s *API) ListCampaigns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	shown, err := s.shownCampaigns(r, all)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(shown, ""))
-	return nil
+	return core.AnswerJSON(w, core.NewList(shown, ""), err)
 }
 
 // newCampaign is the body of a request to make a campaign: of a recipe, or of all its parts.
@@ -193,11 +190,10 @@ func (s *API) ShowResults(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	results, err := s.campaigns().Results(r.Context(), r.PathValue("store"), r.PathValue("campaign"), now)
-	if err != nil {
-		return err
+	if errors.Is(err, campaigns.ErrCounting) {
+		return core.ErrCounting
 	}
-	core.WriteJSON(w, http.StatusOK, results)
-	return nil
+	return core.AnswerJSON(w, results, err)
 }
 
 // ListTheirCampaigns answers what each campaign was for a customer, and why it was not.
@@ -207,9 +203,5 @@ func (s *API) ListTheirCampaigns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	all, err := s.campaigns().OfCustomer(r.Context(), r.PathValue("store"), r.PathValue("id"), now)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(all, ""))
-	return nil
+	return core.AnswerJSON(w, core.NewList(all, ""), err)
 }

@@ -48,12 +48,8 @@ func (s *API) ListNotes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	notes, err := customers.New(s.Cfg.Store).Notes(r.Context(), r.PathValue("store"), r.PathValue("id"), p.From, p.Limit+1)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK,
-		core.CutBy(s.ShownNotes(r, notes), p.Limit, func(n core.CustomerNote) string { return n.ID }))
-	return nil
+	page := core.CutBy(s.ShownNotes(r, notes), p.Limit, func(n core.CustomerNote) string { return n.ID })
+	return core.AnswerJSON(w, page, err)
 }
 
 // AddNote writes a note; Location is its URL.
@@ -81,11 +77,7 @@ func (s *API) EditNote(w http.ResponseWriter, r *http.Request) error {
 	}
 	edited, err := customers.New(s.Cfg.Store).EditNote(r.Context(), r.PathValue("store"), r.PathValue("id"),
 		r.PathValue("note"), core.NewNote(r, sent.Body))
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, s.ShownNote(r, edited))
-	return nil
+	return core.AnswerJSON(w, s.ShownNote(r, edited), err)
 }
 
 // DeleteNote deletes a note.

@@ -83,6 +83,33 @@ func (s *API) TakeStop(w http.ResponseWriter, r *http.Request) error {
 	return empty(w, s.recipients().LiftByHand(r.Context(), r.PathValue("store"), id))
 }
 
+// consentsBody is the body of a request to import consents.
+type consentsBody struct {
+	Consents []map[string]any `json:"consents"` // each as a line of a file, see storemail.ConsentColumns
+}
+
+// ImportConsents keeps what customers of a store agreed to elsewhere: all of it, or nothing.
+func (s *API) ImportConsents(w http.ResponseWriter, r *http.Request) error {
+	var sent consentsBody
+	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	now, err := s.Cfg.Store.Now(r.Context())
+	if err != nil {
+		return err
+	}
+	events, err := storemail.ConsentsOf(r.PathValue("store"), sent.Consents, now)
+	if err != nil {
+		return err
+	}
+	added, err := s.recipients().ImportConsents(r.Context(), events, core.Admitted(r).Name())
+	if err != nil {
+		return err
+	}
+	core.WriteJSON(w, http.StatusAccepted, map[string]int{"consents": len(events), "new": added})
+	return nil
+}
+
 // testBody is the body of a request to send a test.
 type testBody struct {
 	Step    string `json:"step"`

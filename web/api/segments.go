@@ -26,11 +26,7 @@ func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	shown, err := s.shownSegments(r, all)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(shown, ""))
-	return nil
+	return core.AnswerJSON(w, core.NewList(shown, ""), err)
 }
 
 // AddSegment makes a segment of a store.

@@ -73,11 +73,7 @@ func (s *API) ListExpected(w http.ResponseWriter, r *http.Request) error {
 // ShowValue answers what the customers of a store are worth, or the part that is asked for.
 func (s *API) ShowValue(w http.ResponseWriter, r *http.Request) error {
 	kept, err := s.keptValue(r, value.PartParams)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, shownValue{asOfThe(kept), kept.Courses, kept.All})
-	return nil
+	return core.AnswerJSON(w, shownValue{asOfThe(kept), kept.Courses, kept.All}, err)
 }
 
 // ListCohorts answers what customers did after the month of their first payment, a line for each of these months.

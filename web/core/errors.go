@@ -56,6 +56,8 @@ var (
 		"The server is busy with other requests of this kind. Try again in a few seconds."}
 	ErrCrowd = &Failure{http.StatusTooManyRequests, "too_many_requests",
 		"You have too many requests of this kind running. Wait for one to end, then try again."}
+	ErrCounting = &Failure{http.StatusServiceUnavailable, "counting",
+		"The results of this campaign are being counted. Try again in a few seconds."}
 	ErrSlow = &Failure{http.StatusServiceUnavailable, "too_slow",
 		"The database took too long. Narrow the filter, or try again later."}
 	errInternal = &Failure{http.StatusInternalServerError, "internal",
@@ -158,24 +160,27 @@ func (s *Site) Refuse(w http.ResponseWriter, r *http.Request, f *Failure) {
 		WriteJSON(w, f.Status, map[string]*Failure{"error": f})
 		return
 	}
-	s.Page(w, f.Status, "failure.html", s.FailurePage(r, f))
+	if err := s.Page(w, f.Status, "failure.html", s.FailurePage(r, f)); err != nil {
+		panic(err) // a bug, which has no other page
+	}
 }
 
 // pages keeps the memory of pages that were sent, for the next: a list takes some 100 KB.
 var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Page renders a template. A template that fails is a bug and panics.
-func (s *Site) Page(w http.ResponseWriter, status int, name string, data any) {
+// Page answers a page. The error is that of its template.
+func (s *Site) Page(w http.ResponseWriter, status int, name string, data any) error {
 	text := pages.Get().(*bytes.Buffer)
 	defer pages.Put(text)
 	text.Reset()
 	if err := s.write(text, name, data); err != nil {
-		panic(err)
+		return err
 	}
 	if _, ok := data.(viewed); ok {
 		w.Header().Add("Vary", "Accept-Language")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write(text.Bytes())
+	w.Write(text.Bytes()) // the client may be gone
+	return nil
 }

@@ -175,7 +175,7 @@ func (s *Site) Counting(ctx context.Context, kept bool, count func() error) erro
 // RetryAfter is the value of Retry-After for f, in seconds; empty: none.
 func RetryAfter(f *Failure) string {
 	switch f {
-	case errAway, ErrNoKeys, ErrBusy, ErrCrowd:
+	case errAway, ErrNoKeys, ErrBusy, ErrCrowd, ErrCounting:
 		return "5"
 	case ErrSlow:
 		return "30"

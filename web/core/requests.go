@@ -186,8 +186,7 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, errBodyType
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if errors.As(err, new(*http.MaxBytesError)) {
 		return nil, errBodySize
 	}
 	if err != nil {
@@ -263,6 +262,14 @@ func WriteJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(text.Bytes()) // the client may be gone
+}
+
+// AnswerJSON answers body, unless err is set.
+func AnswerJSON(w http.ResponseWriter, body any, err error) error {
+	if err == nil {
+		WriteJSON(w, http.StatusOK, body)
+	}
+	return err
 }
 
 // MonitoringPath is the path of asynqmon, the queue monitor. It has no protection

@@ -41,8 +41,7 @@ func (s *Pages) BulkCancelled(w http.ResponseWriter, r *http.Request) error {
 
 // changedBulk goes to an action's page, or says why it could not be changed.
 func (s *Pages) changedBulk(w http.ResponseWriter, r *http.Request, a bulk.Action, err error) error {
-	var conflict *pg.Conflict
-	if errors.As(err, &conflict) {
+	if conflict, is := errors.AsType[*pg.Conflict](err); is {
 		return s.showBulk(w, r, http.StatusConflict, conflict.Reason)
 	}
 	if err != nil {
@@ -53,20 +52,19 @@ func (s *Pages) changedBulk(w http.ResponseWriter, r *http.Request, a bulk.Actio
 
 // toBulk goes to an action's page.
 func (s *Pages) toBulk(w http.ResponseWriter, r *http.Request, id string) error {
-	http.Redirect(w, r, "/store/"+url.PathEscape(r.PathValue("store"))+"/bulk/"+url.PathEscape(id), http.StatusSeeOther)
+	http.Redirect(w, r, pathOf(r, "bulk/"+url.PathEscape(id)), http.StatusSeeOther)
 	return nil
 }
 
 // showBulk shows an action.
 func (s *Pages) showBulk(w http.ResponseWriter, r *http.Request, status int, wrong string) (err error) {
 	w.Header().Set("Vary", "HX-Request")
-	base := "/store/" + url.PathEscape(r.PathValue("store"))
-	page := bulkPage{Wrong: wrong, Back: base + "/customers"}
+	page := bulkPage{Wrong: wrong, Back: pathOf(r, "customers")}
 	page.Action, err = bulk.New(s.Cfg.Store).Action(r.Context(), r.PathValue("store"), r.PathValue("bulk"))
 	if err != nil {
 		return err
 	}
-	page.URL = base + "/bulk/" + url.PathEscape(page.Action.ID)
+	page.URL = pathOf(r, "bulk/"+url.PathEscape(page.Action.ID))
 	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
@@ -77,8 +75,7 @@ func (s *Pages) showBulk(w http.ResponseWriter, r *http.Request, status int, wro
 	if core.IsPart(r) {
 		name = "progress"
 	}
-	s.Page(w, status, name, page)
-	return nil
+	return s.Page(w, status, name, page)
 }
 
 // target is the name of a tag or segment; empty if it was deleted.

@@ -3,7 +3,6 @@ package creators
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -73,8 +72,7 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 		if err := s.timeline(r, &page, filter); err != nil {
 			return err
 		}
-		s.Page(w, http.StatusOK, "entries", page)
-		return nil
+		return s.Page(w, http.StatusOK, "entries", page)
 	}
 	return s.showCustomerPage(w, r, filter, page)
 }
@@ -82,7 +80,7 @@ func (s *Pages) Customer(w http.ResponseWriter, r *http.Request) error {
 // newCustomerPage is the page of the customer in the path. A list that cannot be is
 // taken for that of all.
 func (s *Pages) newCustomerPage(r *http.Request) (page customerPage) {
-	list := customersPath(r.PathValue("store"))
+	list := pathOf(r, "customers")
 	page.ListURL, page.AllURL, page.URL = list, list, list+"/"+s.IDs().Customer(r.PathValue("id"))
 	page.filter = customers.Filter{Store: r.PathValue("store")}
 	q := r.URL.Query()
@@ -126,8 +124,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	if page.Wrong != "" || page.TagWrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "customer.html", page)
-	return nil
+	return s.Page(w, status, "customer.html", page)
 }
 
 // notes reads the notes and the names of their authors.
@@ -162,7 +159,7 @@ func (s *Pages) neighbour(r *http.Request, page *customerPage, id string) string
 	if id == "" {
 		return ""
 	}
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/customers/" + s.IDs().Customer(id) + page.Query
+	return pathOf(r, "customers/") + s.IDs().Customer(id) + page.Query
 }
 
 // timeline reads a page of the timeline.
@@ -215,8 +212,7 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		_, err = customers.New(s.Cfg.Store).AddNote(ctx, storeID, id, core.NewNote(r, text))
 	}
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page := s.newCustomerPage(r)
 		page.Draft, page.Editing, page.Wrong = text, s.editing(note), "The note "+wrong.Reason+"."
 		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)

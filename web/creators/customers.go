@@ -53,8 +53,7 @@ func (s *Pages) Customers(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "HX-Request")
 	var page customersPage
 	err := s.asked(r, &page)
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page.Refused, page.Wrong = wrong, wrong.Error()
 		page.Filter.Sort = cmp.Or(page.Filter.Sort, customers.DefaultSort)
 		if err := errors.Join(s.shell(r, &page), s.around(r, &page)); err != nil {
@@ -89,8 +88,7 @@ func (s *Pages) list(w http.ResponseWriter, r *http.Request, page customersPage)
 		if err := errors.Join(s.shell(r, &page), s.people(r, &page)); err != nil {
 			return err
 		}
-		s.Page(w, http.StatusOK, "rows", page)
-		return nil
+		return s.Page(w, http.StatusOK, "rows", page)
 	}
 	// Side by side: none of them needs another, and together they wait for Postgres once.
 	var group errgroup.Group
@@ -151,13 +149,11 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 		if page.Wrong == "" {
 			w.Header().Set("HX-Push-Url", page.PageURL)
 		}
-		s.Page(w, http.StatusOK, "results", page)
+		return s.Page(w, http.StatusOK, "results", page)
 	case page.Wrong != "":
-		s.Page(w, http.StatusBadRequest, "customers.html", page)
-	default:
-		s.Page(w, http.StatusOK, "customers.html", page)
+		return s.Page(w, http.StatusBadRequest, "customers.html", page)
 	}
-	return nil
+	return s.Page(w, http.StatusOK, "customers.html", page)
 }
 
 // urls fills in the page's links.

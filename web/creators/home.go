@@ -61,15 +61,19 @@ func (s *Pages) OwnStores(w http.ResponseWriter, r *http.Request) (err error) {
 	if page.Mine, err = s.ownStores(r, core.Admitted(r)); err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "own_stores.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "own_stores.html", page)
 }
 
 // StoreHome leads to the first page of a store.
 func (s *Pages) StoreHome(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, customersPath(r.PathValue("store")), http.StatusSeeOther)
+	http.Redirect(w, r, pathOf(r, "customers"), http.StatusSeeOther)
 	return nil
 }
 
 // customersPath is the path of a store's list.
 func customersPath(store string) string { return "/store/" + url.PathEscape(store) + "/customers" }
+
+// pathOf is the path of a page about the store in the path of a request.
+func pathOf(r *http.Request, page string) string {
+	return "/store/" + url.PathEscape(r.PathValue("store")) + "/" + page
+}

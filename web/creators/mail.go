@@ -26,7 +26,7 @@ func (s *Pages) newMailPage(r *http.Request, here string) (p mailPage, err error
 		return p, err
 	}
 	id, mails := r.PathValue("store"), s.mails()
-	p.URL = mailURL(r)
+	p.URL = pathOf(r, "mail")
 	if _, p.Lane, err = mails.Settings(r.Context(), id); err != nil {
 		return p, err
 	}
@@ -49,10 +49,6 @@ func (s *Pages) lacks(r *http.Request, operator bool) ([]string, error) {
 		installation = []string{"Mail is not set up on this marketplace yet. The people who run it can do that."}
 	}
 	return append(installation, own...), err
-}
-
-func mailURL(r *http.Request) string {
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/mail"
 }
 
 func (s *Pages) campaigns() *campaigns.Campaigns { return campaigns.New(s.Cfg.Store) }
@@ -95,7 +91,7 @@ func (s *Pages) showMail(w http.ResponseWriter, r *http.Request, refused error) 
 	if err != nil {
 		return err
 	}
-	figures, err := s.campaigns().Figures(r.Context(), id)
+	figures, err := s.campaigns().Figures(r.Context(), id, s.Cfg.Now())
 	if err != nil {
 		return err
 	}
@@ -115,8 +111,7 @@ func (s *Pages) showMail(w http.ResponseWriter, r *http.Request, refused error) 
 	if refused != nil {
 		page.Wrong, page.Refused, status = reasonFor(refused), r.PathValue("recipe"), core.Explain(refused).Status
 	}
-	s.Page(w, status, "mail.html", page)
-	return nil
+	return s.Page(w, status, "mail.html", page)
 }
 
 // campaignURL is the page of a campaign.
@@ -134,14 +129,14 @@ func (p mailPage) PauseText() string {
 
 // MailPaused handles the button that stops the sending of a store.
 func (s *Pages) MailPaused(w http.ResponseWriter, r *http.Request) error {
-	return changed(w, r, mailURL(r)+"/deliverability", func() error {
+	return changed(w, r, pathOf(r, "mail")+"/deliverability", func() error {
 		return s.mails().Pause(r.Context(), r.PathValue("store"), "hand")
 	}, s.showMail)
 }
 
 // MailResumed handles the button that lets a store send again.
 func (s *Pages) MailResumed(w http.ResponseWriter, r *http.Request) error {
-	return changed(w, r, mailURL(r)+"/deliverability", func() error {
+	return changed(w, r, pathOf(r, "mail")+"/deliverability", func() error {
 		return s.mails().Resume(r.Context(), r.PathValue("store"))
 	}, s.showMail)
 }

@@ -29,8 +29,9 @@ type campaignPage struct {
 	OnGoal   []string
 	Holdout  int
 	Order    switchForm
-	Said     string // what was just done
-	Results  *resultsPart
+	Said     string             // what was just done
+	Results  *resultsPart       // nil: there are none
+	Counting bool               // they are being counted
 	Testers  []customers.Member // to whom tests can go
 }
 
@@ -48,12 +49,7 @@ func (p campaignPage) State() string { return stateLabels[p.C.State] }
 
 // Is tells whether it is in one of some states.
 func (p campaignPage) Is(states ...string) bool {
-	for _, state := range states {
-		if p.C.State == state {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(states, p.C.State)
 }
 
 // Once tells whether it is sent once, at a time.
@@ -81,7 +77,7 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 		return err
 	}
 	page.Action = page.campaignURL(page.C.ID)
-	figures, err := s.campaigns().Figures(ctx, id)
+	figures, err := s.campaigns().Figures(ctx, id, s.Cfg.Now())
 	if err != nil {
 		return err
 	}
@@ -90,11 +86,14 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 		return err
 	}
 	if page.C.State != campaigns.Draft {
-		results, err := s.campaigns().Results(ctx, id, page.C.ID, s.Cfg.Now())
-		if err != nil {
+		now := s.Cfg.Now()
+		results, err := s.campaigns().Results(ctx, id, page.C.ID, now)
+		if page.Counting = errors.Is(err, campaigns.ErrCounting); err != nil && !page.Counting {
 			return err
 		}
-		page.Results = resultsOf(results)
+		if !page.Counting {
+			page.Results = resultsOf(results, now)
+		}
 	}
 	if page.Testers, err = customers.New(s.Cfg.Store).Members(ctx, id); err != nil {
 		return err
@@ -105,8 +104,7 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 	if refused != nil {
 		page.Wrong, status = reasonFor(refused), core.Explain(refused).Status
 	}
-	s.Page(w, status, "campaign.html", page)
-	return nil
+	return s.Page(w, status, "campaign.html", page)
 }
 
 // tellCampaign fills in what a campaign does, in words.
@@ -241,14 +239,14 @@ func (s *Pages) backToCampaign(w http.ResponseWriter, r *http.Request, said stri
 	if said != "" {
 		q.Set("said", said)
 	}
-	http.Redirect(w, r, core.Address(mailPage{URL: mailURL(r)}.campaignURL(r.PathValue("campaign")), q),
+	http.Redirect(w, r, core.Address(mailPage{URL: pathOf(r, "mail")}.campaignURL(r.PathValue("campaign")), q),
 		http.StatusSeeOther)
 	return nil
 }
 
 // CampaignDeleted handles the button that deletes a draft.
 func (s *Pages) CampaignDeleted(w http.ResponseWriter, r *http.Request) error {
-	return changed(w, r, mailURL(r), func() error {
+	return changed(w, r, pathOf(r, "mail"), func() error {
 		return s.campaigns().Delete(r.Context(), r.PathValue("store"), r.PathValue("campaign"))
 	}, func(w http.ResponseWriter, r *http.Request, err error) error {
 		return s.showCampaign(w, r, campaignPage{}, err)
@@ -263,8 +261,7 @@ func (s *Pages) CampaignTested(w http.ResponseWriter, r *http.Request) error {
 	step, variant, _ := strings.Cut(r.PostForm.Get("mail"), " ")
 	err := s.campaigns().TestMail(r.Context(), r.PathValue("store"), r.PathValue("campaign"), step, variant,
 		r.PostForm.Get("to"), s.Cfg.Now())
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if errors.As(err, new(*pg.BadParam)) {
 		return s.showCampaign(w, r, campaignPage{}, err)
 	}
 	return s.backToCampaign(w, r, "tested", err)

@@ -158,8 +158,7 @@ func (s *Pages) CustomerMail(w http.ResponseWriter, r *http.Request) (err error)
 	if err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "mail_why.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "mail_why.html", page)
 }
 
 // stepNames says what the steps of campaigns do, which are known by keys.

@@ -94,8 +94,7 @@ func (s *Pages) showDeliverability(w http.ResponseWriter, r *http.Request, refus
 	if refused != nil {
 		page.Wrong, status = reasonFor(refused), core.Explain(refused).Status
 	}
-	s.Page(w, status, "deliverability.html", page)
-	return nil
+	return s.Page(w, status, "deliverability.html", page)
 }
 
 // count fills in the tiles and the table of reasons.
@@ -138,7 +137,7 @@ func (s *Pages) mailRows(r *http.Request, f storemail.Filter) (rows []mailRow, e
 	for _, c := range campaigns {
 		names[c.ID] = c.Name
 	}
-	base := mailPage{URL: mailURL(r)}
+	base := mailPage{URL: pathOf(r, "mail")}
 	for _, m := range all {
 		row := mailRow{Mail: m, Campaign: names[m.Campaign]}
 		if m.Reason != "" {
@@ -169,7 +168,7 @@ func (s *Pages) MailAgain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return changed(w, r, mailURL(r)+"/deliverability#unknown", func() error {
+	return changed(w, r, pathOf(r, "mail")+"/deliverability#unknown", func() error {
 		return s.mails().SendAgain(r.Context(), r.PathValue("store"), id, s.Cfg.Now())
 	}, s.showDeliverability)
 }

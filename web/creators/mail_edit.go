@@ -2,7 +2,6 @@ package creators
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -160,9 +159,7 @@ func (s *Pages) saveCampaign(w http.ResponseWriter, r *http.Request, page campai
 			Class: &c.Class, Trigger: &c.Trigger, Audience: audience, Goal: goal, Steps: c.Steps, Holdout: &c.Holdout,
 			Reentry: &c.Reentry, ReentryDays: &c.ReentryDays, Version: &version})
 	}
-	var wrong *pg.BadParam
-	var conflict *pg.Conflict
-	if errors.As(err, &wrong) || errors.As(err, &conflict) {
+	if isRefused(err) {
 		return s.showCampaignForm(w, r, page, err)
 	}
 	r.SetPathValue("campaign", c.ID)

@@ -13,7 +13,6 @@ import (
 	"rollcall/store/campaigns"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
-	"rollcall/store/segments"
 	"rollcall/web/core"
 )
 
@@ -48,8 +47,7 @@ func (s *Pages) showCampaignForm(w http.ResponseWriter, r *http.Request, page ca
 	if refused != nil {
 		status = core.Explain(refused).Status
 	}
-	s.Page(w, status, "campaign_edit.html", page)
-	return nil
+	return s.Page(w, status, "campaign_edit.html", page)
 }
 
 // stepsAt finds the step that an error is about.
@@ -61,8 +59,8 @@ func (p *campaignForm) refuse(err error) {
 		return
 	}
 	p.Wrong = reasonFor(err)
-	var wrong *pg.BadParam
-	if !errors.As(err, &wrong) {
+	wrong, is := errors.AsType[*pg.BadParam](err)
+	if !is {
 		return
 	}
 	if at := stepsAt.FindStringSubmatch(wrong.Name); at != nil {
@@ -134,17 +132,13 @@ func (p *campaignForm) tests(chosen *campaigns.Test, none string, both bool) []c
 
 // offerAudience fills in to whom a campaign can be limited: the store's segments, and the rule that it has.
 func (s *Pages) offerAudience(r *http.Request, page *campaignForm) error {
-	of := func(id string) string { return string(inSegment(id)) }
-	all := []core.Option{{Label: "All of them"}}
-	for _, one := range customers.ReadySegments {
-		all = append(all, core.Option{Value: of(one.ID), Label: one.Name})
-	}
-	kept, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
+	kept, err := s.allSegments(r)
 	if err != nil {
 		return err
 	}
+	all := []core.Option{{Label: "All of them"}}
 	for _, one := range kept {
-		all = append(all, core.Option{Value: of(one.ID), Label: one.Name})
+		all = append(all, core.Option{Value: string(inSegment(one.Value)), Label: one.Label})
 	}
 	chosen := string(page.C.Audience)
 	rule, wrong := customers.ParseRule(chosen)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/mail"
+	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
 	"rollcall/web/core"
 )
@@ -64,8 +65,7 @@ func (s *Pages) Mailbox(w http.ResponseWriter, r *http.Request) (err error) {
 		}
 		page.Mails = append(page.Mails, keptRow{page.mailURL(s.IDs().ID(core.MailID, k.ID)), k.Email, read.Subject, k.At})
 	}
-	s.Page(w, http.StatusOK, "mailbox.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "mailbox.html", page)
 }
 
 // mailURL is the page of a kept mail.
@@ -77,25 +77,17 @@ func (s *Pages) Kept(w http.ResponseWriter, r *http.Request) (err error) {
 	if page.mailPage, err = s.newMailPage(r, "mailbox"); err != nil {
 		return err
 	}
-	id, err := mailNumber(r)
+	kept, read, err := s.keptMail(r)
 	if err != nil {
 		return err
 	}
-	kept, err := s.mails().Kept(r.Context(), r.PathValue("store"), id)
-	if err != nil {
-		return err
-	}
-	if page.Kept, err = mail.ReadKept(kept.Raw); err != nil {
-		return err
-	}
-	page.At, page.Back = kept.At, page.URL+"/mailbox"
-	page.HTMLURL = page.mailURL(s.IDs().ID(core.MailID, id)) + "/html"
+	page.Kept, page.At, page.Back = read, kept.At, page.URL+"/mailbox"
+	page.HTMLURL = page.mailURL(s.IDs().ID(core.MailID, kept.ID)) + "/html"
 	if kept.CampaignID != "" {
 		page.Campaign = page.campaignURL(kept.CampaignID)
 	}
 	s.Framing(w)
-	s.Page(w, http.StatusOK, "kept.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "kept.html", page)
 }
 
 // framedPolicy is the policy of the HTML of a mail: it loads nothing, runs nothing, and only pages of this
@@ -105,15 +97,7 @@ const framedPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action
 
 // KeptHTML is the HTML of a kept mail, as it would have gone out, for a frame.
 func (s *Pages) KeptHTML(w http.ResponseWriter, r *http.Request) error {
-	id, err := mailNumber(r)
-	if err != nil {
-		return err
-	}
-	kept, err := s.mails().Kept(r.Context(), r.PathValue("store"), id)
-	if err != nil {
-		return err
-	}
-	read, err := mail.ReadKept(kept.Raw)
+	_, read, err := s.keptMail(r)
 	if err != nil {
 		return err
 	}
@@ -124,6 +108,18 @@ func (s *Pages) KeptHTML(w http.ResponseWriter, r *http.Request) error {
 	// A link of the mail opens in place of the page around it, as it may not open a window.
 	w.Write(bytes.Replace([]byte(read.HTML), []byte("<head>"), []byte(`<head><base target="_top">`), 1))
 	return nil // who has gone away needs no answer
+}
+
+// keptMail is the kept mail in the path, and what is in it.
+func (s *Pages) keptMail(r *http.Request) (kept storemail.Kept, read mail.Kept, err error) {
+	id, err := mailNumber(r)
+	if err == nil {
+		kept, err = s.mails().Kept(r.Context(), r.PathValue("store"), id)
+	}
+	if err == nil {
+		read, err = mail.ReadKept(kept.Raw)
+	}
+	return kept, read, err
 }
 
 // mailNumber is the number of the mail in the path.

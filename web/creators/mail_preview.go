@@ -50,13 +50,13 @@ func (p previewedRow) Called() string {
 	return p.Email
 }
 
-// Asked says of how many customers the figures are; empty: of all.
+// Asked says which customers the numbers come from; empty: from all.
 func (p previewPage) Asked() string {
 	if p.Every == 1 {
 		return ""
 	}
-	return "These are too many to look at each. Rollcall looked at one customer in " + show.Number(p.Every) +
-		", and says how many that makes of all. The list shows those customers."
+	return "There are too many customers to look at each. Rollcall looked at one in " + show.Number(p.Every) +
+		", and multiplied. A rare reason may be missing. The list shows only customers that were looked at."
 }
 
 // previewRows is how many people the page shows.
@@ -98,8 +98,7 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 		return err
 	}
 	s.tellPreview(r, &page)
-	s.Page(w, http.StatusOK, "campaign_preview.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "campaign_preview.html", page)
 }
 
 // wouldGet stands for no reason not to be sent.
@@ -139,7 +138,7 @@ func (s *Pages) tellPreview(r *http.Request, page *previewPage) {
 	for _, p := range page.Preview.People {
 		row := previewedRow{Previewed: p, Reason: mail.ReasonText(p.Reason)}
 		if p.Customer != "" {
-			row.URL = customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(p.Customer)
+			row.URL = pathOf(r, "customers") + "/" + s.IDs().Customer(p.Customer)
 		}
 		page.People = append(page.People, row)
 	}

@@ -81,15 +81,13 @@ func (s *Pages) RecipeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c, err := s.fromRecipe(r)
-	var wrong *pg.BadParam
-	var conflict *pg.Conflict
 	switch {
-	case errors.As(err, &wrong), errors.As(err, &conflict):
+	case isRefused(err):
 		return s.showMail(w, r, err)
 	case err != nil:
 		return err
 	}
-	http.Redirect(w, r, mailPage{URL: mailURL(r)}.campaignURL(c.ID), http.StatusSeeOther)
+	http.Redirect(w, r, mailPage{URL: pathOf(r, "mail")}.campaignURL(c.ID), http.StatusSeeOther)
 	return nil
 }
 

@@ -112,8 +112,7 @@ func doText(st campaigns.Step, labels labels) string {
 
 // reasonFor is why a change was refused, in words.
 func reasonFor(err error) string {
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		if reach, ok := strings.CutPrefix(wrong.Reason, "is missing: this"); ok {
 			return "This" + reach + "."
 		}

@@ -42,14 +42,12 @@ func (s *Pages) Pinned(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		count, err := s.sizeNow(r, customers.Filter{Store: r.PathValue("store"), Segment: g.ID})
-		var wrong *pg.BadParam
-		if err != nil && !errors.As(err, &wrong) { // a rule that is not valid any more has no count
+		if err != nil && !errors.As(err, new(*pg.BadParam)) { // a rule that is not valid any more has no count
 			return err
 		}
 		page.Tabs = append(page.Tabs, pinnedTab{tab{Label: g.Name, On: g.ID == r.URL.Query().Get("segment"),
-			URL: customersPath(r.PathValue("store")) + "?segment=" + url.QueryEscape(g.ID), N: count.N, Known: count.Known},
+			URL: pathOf(r, "customers") + "?segment=" + url.QueryEscape(g.ID), N: count.N, Known: count.Known},
 			count.AsOf})
 	}
-	s.Page(w, http.StatusOK, "pinned", page)
-	return nil
+	return s.Page(w, http.StatusOK, "pinned", page)
 }

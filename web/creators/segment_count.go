@@ -32,8 +32,7 @@ func (s *Pages) SegmentCount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "size", count)
-	return nil
+	return s.Page(w, http.StatusOK, "size", count)
 }
 
 // sizeNow counts what a filter selects, or returns a count of the last minute. It is not

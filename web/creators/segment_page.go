@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,7 +108,7 @@ func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) 
 	switch r.PostForm.Get("do") {
 	case "save":
 		if err = s.save(r, d); err == nil {
-			http.Redirect(w, r, segmentsURL(r), http.StatusSeeOther)
+			http.Redirect(w, r, pathOf(r, "segments"), http.StatusSeeOther)
 			return nil
 		}
 	case "preview":
@@ -159,7 +160,7 @@ func (s *Pages) save(r *http.Request, d draft) error {
 // showSegment shows the form of a draft.
 func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, page segmentPage) (err error) {
 	id := r.PathValue("store")
-	page.URL, page.ID, page.Name, page.Pinned, page.Watched = segmentsURL(r), d.ID, d.Name, d.Pinned, d.Watched
+	page.URL, page.ID, page.Name, page.Pinned, page.Watched = pathOf(r, "segments"), d.ID, d.Name, d.Pinned, d.Watched
 	page.Version, page.Static = d.Version, d.Kind == segments.Static
 	page.Action = page.URL + "/" + url.PathEscape(cmp.Or(d.ID, "new"))
 	if page.Shell, err = s.Shell(r, "segments"); err != nil {
@@ -189,22 +190,26 @@ func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, pag
 	if page.Wrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "segment.html", page)
-	return nil
+	return s.Page(w, status, "segment.html", page)
 }
 
 // offerSegments fills in the segments that the rule can name.
 func (s *Pages) offerSegments(r *http.Request, page *segmentPage) error {
+	all, err := s.allSegments(r)
+	page.Segments = slices.DeleteFunc(all, func(o core.Option) bool { return o.Value == page.ID })
+	return err
+}
+
+// allSegments are the segments of a store, those first that are ready-made.
+func (s *Pages) allSegments(r *http.Request) (all []core.Option, err error) {
 	for _, one := range customers.ReadySegments {
-		page.Segments = append(page.Segments, core.Option{Value: one.ID, Label: one.Name})
+		all = append(all, core.Option{Value: one.ID, Label: one.Name})
 	}
 	kept, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
 	for _, one := range kept {
-		if one.ID != page.ID {
-			page.Segments = append(page.Segments, core.Option{Value: one.ID, Label: one.Name})
-		}
+		all = append(all, core.Option{Value: one.ID, Label: one.Name})
 	}
-	return err
+	return all, err
 }
 
 // movers fills in who entered and left a watched segment.
@@ -229,8 +234,7 @@ func (s *Pages) preview(r *http.Request, d draft, page *segmentPage) (err error)
 	f := customers.Filter{Store: r.PathValue("store"), Segment: d.ID, Limit: previewed}
 	if !page.Static {
 		rule, wrong := customers.ParseRule(d.rule.String())
-		var bad *pg.BadParam
-		if errors.As(wrong, &bad) {
+		if errors.As(wrong, new(*pg.BadParam)) {
 			return nil // there is nothing to show yet
 		}
 		f.Segment, f.Rule = "", rule.String()

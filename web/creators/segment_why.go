@@ -21,7 +21,7 @@ type whyPage struct {
 
 // SegmentWhy shows why a customer is in a segment, or is not.
 func (s *Pages) SegmentWhy(w http.ResponseWriter, r *http.Request) (err error) {
-	page := whyPage{URL: segmentsURL(r)}
+	page := whyPage{URL: pathOf(r, "segments")}
 	number, err := s.AskedCustomer(r)
 	if err != nil {
 		return err
@@ -33,8 +33,8 @@ func (s *Pages) SegmentWhy(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	page.Customer.ID = s.IDs().Customer(page.Customer.ID)
 	page.CustomerURL = strings.TrimSuffix(page.URL, "/segments") + "/customers/" + page.Customer.ID
-	if page.Shell, err = s.Shell(r, "segments"); err == nil {
-		s.Page(w, http.StatusOK, "segment_why.html", page)
+	if page.Shell, err = s.Shell(r, "segments"); err != nil {
+		return err
 	}
-	return err
+	return s.Page(w, http.StatusOK, "segment_why.html", page)
 }

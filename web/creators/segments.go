@@ -41,10 +41,6 @@ func sizeOf(storeID string, q url.Values) size {
 	return size{core.Address(base+"/customers", q), core.Address(base+"/segments/count", q)}
 }
 
-func segmentsURL(r *http.Request) string {
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/segments"
-}
-
 // Segments shows a store's segments.
 func (s *Pages) Segments(w http.ResponseWriter, r *http.Request) error {
 	return s.showSegments(w, r, nil)
@@ -53,7 +49,7 @@ func (s *Pages) Segments(w http.ResponseWriter, r *http.Request) error {
 // showSegments shows the page; refused is why a change was refused, or nil.
 func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused error) (err error) {
 	id := r.PathValue("store")
-	page := segmentsPage{URL: segmentsURL(r)}
+	page := segmentsPage{URL: pathOf(r, "segments")}
 	if page.Shell, err = s.Shell(r, "segments"); err != nil {
 		return err
 	}
@@ -81,8 +77,7 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 	if refused != nil {
 		page.Wrong, page.Editing, status = core.Explain(refused).Message, r.PathValue("segment"), core.Explain(refused).Status
 	}
-	s.Page(w, status, "segments.html", page)
-	return nil
+	return s.Page(w, status, "segments.html", page)
 }
 
 // describe fills in the sentences of segments, and where their customers are.
@@ -116,5 +111,5 @@ func (s *Pages) SegmentPinned(w http.ResponseWriter, r *http.Request) error {
 
 // changeSegment reads the form, makes the change, and goes back to the page.
 func (s *Pages) changeSegment(w http.ResponseWriter, r *http.Request, change func(*segments.Segments) error) error {
-	return changed(w, r, segmentsURL(r), func() error { return change(segments.New(s.Cfg.Store)) }, s.showSegments)
+	return changed(w, r, pathOf(r, "segments"), func() error { return change(segments.New(s.Cfg.Store)) }, s.showSegments)
 }

@@ -71,7 +71,7 @@ func sentence(wrong *pg.BadParam) string {
 
 // selection reads the selection from a form.
 func (s *Pages) selection(r *http.Request) (chosen selection, err error) {
-	chosen.back = customersPath(r.PathValue("store"))
+	chosen.back = pathOf(r, "customers")
 	q, err := url.ParseQuery(r.PostForm.Get("query"))
 	if err != nil {
 		return chosen, pg.Refuse("filter", "is not valid; open the list again")
@@ -208,6 +208,5 @@ func (s *Pages) showSelection(w http.ResponseWriter, r *http.Request, status int
 	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
-	s.Page(w, status, "selection.html", page)
-	return nil
+	return s.Page(w, status, "selection.html", page)
 }

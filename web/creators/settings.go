@@ -3,7 +3,6 @@ package creators
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 
@@ -50,7 +49,7 @@ func (s *Pages) newSettingsPage(r *http.Request) (page settingsPage, err error) 
 	if page.Shell, err = s.Shell(r, "settings"); err != nil {
 		return page, err
 	}
-	page.URL, page.May = settingsPath(r), page.IsAdmin || page.Owner
+	page.URL, page.May = pathOf(r, "settings"), page.IsAdmin || page.Owner
 	page.Currencies = strings.ToUpper(strings.Join(page.Settings.Currencies, " "))
 	page.Wrong = map[string]string{}
 	return page, nil
@@ -66,10 +65,6 @@ func (s *Pages) changing(w http.ResponseWriter, r *http.Request) (settingsPage, 
 		err = core.Form(w, r)
 	}
 	return page, err
-}
-
-func settingsPath(r *http.Request) string {
-	return "/store/" + url.PathEscape(r.PathValue("store")) + "/settings"
 }
 
 // showSettings reads and writes the page.
@@ -100,8 +95,7 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	if len(page.Wrong) > 0 {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "settings.html", page)
-	return nil
+	return s.Page(w, status, "settings.html", page)
 }
 
 // zoneList keeps the time zones: Postgres takes a while to list them.
@@ -152,10 +146,9 @@ func (s *Pages) SettingsForm(w http.ResponseWriter, r *http.Request) error {
 
 // refused marks the field that an error is about, if it is about one.
 func (p *settingsPage) refused(err error) bool {
-	var wrong *pg.BadParam
-	if !errors.As(err, &wrong) {
-		return false
+	wrong, is := errors.AsType[*pg.BadParam](err)
+	if is {
+		p.Wrong[wrong.Name] = wrong.Reason
 	}
-	p.Wrong[wrong.Name] = wrong.Reason
-	return true
+	return is
 }

@@ -3,7 +3,6 @@ package creators
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -30,8 +29,7 @@ func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
 
 // showTags shows the page; refused is why a change was refused, or nil.
 func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) (err error) {
-	base := "/store/" + url.PathEscape(r.PathValue("store"))
-	page := tagsPage{ListURL: base + "/customers", URL: base + "/tags"}
+	page := tagsPage{ListURL: pathOf(r, "customers"), URL: pathOf(r, "tags")}
 	if page.Shell, err = s.Shell(r, "tags"); err != nil {
 		return err
 	}
@@ -52,13 +50,11 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) 
 	if refused != nil {
 		why := core.Explain(refused)
 		page.Wrong, page.Editing, status = why.Message, r.PathValue("tag"), why.Status
-		var wrong *pg.BadParam
-		if errors.As(refused, &wrong) {
+		if wrong, is := errors.AsType[*pg.BadParam](refused); is {
 			page.Wrong = "The " + wrong.Name + " " + wrong.Reason + "."
 		}
 	}
-	s.Page(w, status, "tags.html", page)
-	return nil
+	return s.Page(w, status, "tags.html", page)
 }
 
 // TagRenamed handles the form that renames a tag.
@@ -84,7 +80,7 @@ func (s *Pages) TagDeleted(w http.ResponseWriter, r *http.Request) error {
 
 // changeTag reads the form, makes the change, and goes back to the page.
 func (s *Pages) changeTag(w http.ResponseWriter, r *http.Request, change func(*tags.Tags) error) error {
-	return changed(w, r, "/store/"+url.PathEscape(r.PathValue("store"))+"/tags",
+	return changed(w, r, pathOf(r, "tags"),
 		func() error { return change(tags.New(s.Cfg.Store)) }, s.showTags)
 }
 
@@ -96,16 +92,19 @@ func changed(w http.ResponseWriter, r *http.Request, back string, change func() 
 		return err
 	}
 	err := change()
-	var wrong *pg.BadParam
-	var conflict *pg.Conflict
 	switch {
-	case errors.As(err, &wrong), errors.As(err, &conflict):
+	case isRefused(err):
 		return show(w, r, err)
 	case err != nil:
 		return err
 	}
 	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
+}
+
+// isRefused tells whether an error says what of a form is not valid, or does not fit what is stored.
+func isRefused(err error) bool {
+	return errors.As(err, new(*pg.BadParam)) || errors.As(err, new(*pg.Conflict))
 }
 
 // TagForm gives a customer the tag called so, and makes it if the store has none.
@@ -119,8 +118,7 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = t.Put(r.Context(), storeID, r.PathValue("id"), id, author)
 	}
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page := s.newCustomerPage(r)
 		page.TagDraft, page.TagWrong = name, "The name "+wrong.Reason+"."
 		return s.showCustomerPage(w, r, customers.TimelineFilter{Limit: pageEntries}, page)

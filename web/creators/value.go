@@ -200,8 +200,7 @@ func (s *Pages) Value(w http.ResponseWriter, r *http.Request) error {
 	page.fill(kept, labels, func(id string) string {
 		return customersPath(r.PathValue("store")) + "/" + s.IDs().Customer(id)
 	})
-	s.Page(w, http.StatusOK, "value.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "value.html", page)
 }
 
 // fill makes what the page shows of what is kept.

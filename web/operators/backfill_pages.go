@@ -130,8 +130,7 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 		page.Runs = append(page.Runs, s.Run(b, Sample{}))
 	}
 	if core.IsPartOf(r, "runs") {
-		s.Page(w, http.StatusOK, "runs", page)
-		return nil
+		return s.Page(w, http.StatusOK, "runs", page)
 	}
 	if page.Cards, err = s.importCards(r.Context()); err != nil {
 		return err
@@ -140,8 +139,7 @@ func (s *Pages) showRuns(w http.ResponseWriter, r *http.Request, page runsPage) 
 	if page.Wrong != "" {
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, "backfills.html", page)
-	return nil
+	return s.Page(w, status, "backfills.html", page)
 }
 
 // BackfillForm starts a run. Errors are shown at their fields.
@@ -220,8 +218,7 @@ func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if core.IsPartOf(r, "run") {
-		s.Page(w, http.StatusOK, "run", page)
-		return nil
+		return s.Page(w, http.StatusOK, "run", page)
 	}
 	if err := s.findings(r.Context(), &page, q.Get("errors")); err != nil {
 		return err
@@ -230,8 +227,7 @@ func (s *Pages) BackfillPage(w http.ResponseWriter, r *http.Request) error {
 	if core.IsPart(r) {
 		name = "findings"
 	}
-	s.Page(w, http.StatusOK, name, page)
-	return nil
+	return s.Page(w, http.StatusOK, name, page)
 }
 
 // findings reads a page of a run's errors and notes, after the one named.

@@ -53,14 +53,12 @@ func (s *Pages) Event(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if core.IsPartOf(r, "fate") {
-		s.Page(w, http.StatusOK, "fate", page)
-		return nil
+		return s.Page(w, http.StatusOK, "fate", page)
 	}
 	page.Headers = headersOf(event.Headers)
 	page.Stripe, page.Commands = stripePage(event), s.commandsFor(r, event)
 	page.Payload, page.Raw = LaidOut(event.Payload)
-	s.Page(w, http.StatusOK, "event.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "event.html", page)
 }
 
 // eventFacts are an event's facts and the fields that were skipped, or why it has none.
@@ -73,9 +71,7 @@ func (s *Pages) eventFacts(r *http.Request, e store.Event) (
 		return nil, nil, "", err
 	}
 	all, notes, err = inbox.New(s.Cfg.Store).EventFacts(r.Context(), e, facts.Read)
-	var ignored *facts.Ignored
-	var bad *facts.Malformed
-	if errors.As(err, &ignored) || errors.As(err, &bad) {
+	if errors.As(err, new(*facts.Ignored)) || errors.As(err, new(*facts.Malformed)) {
 		return nil, nil, err.Error(), nil
 	}
 	for _, f := range all {

@@ -61,8 +61,7 @@ func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	page.Opened, _ = strconv.Atoi(q.Get("opened"))
 	q.Del("opened")
 	page.Filter, err = store.ParseEventFilter(q)
-	var wrong *pg.BadParam
-	if errors.As(err, &wrong) {
+	if wrong, is := errors.AsType[*pg.BadParam](err); is {
 		page.Wrong, page.Filter = wrong.Error(), store.EventFilter{}
 		return s.showEvents(w, r, &page)
 	}
@@ -78,8 +77,7 @@ func (s *Pages) Events(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Waiting = waiting(page.Events)
 	if core.IsPart(r) && page.Filter.Cursor != "" {
-		s.Page(w, http.StatusOK, "eventrows", page)
-		return nil
+		return s.Page(w, http.StatusOK, "eventrows", page)
 	}
 	return s.showEvents(w, r, &page)
 }
@@ -107,8 +105,7 @@ func (s *Pages) showEvents(w http.ResponseWriter, r *http.Request, page *eventsP
 	case page.Wrong != "":
 		status = http.StatusBadRequest
 	}
-	s.Page(w, status, name, page)
-	return nil
+	return s.Page(w, status, name, page)
 }
 
 // showCounts writes only the tiles.
@@ -117,8 +114,7 @@ func (s *Pages) showCounts(w http.ResponseWriter, r *http.Request, page *eventsP
 		return err
 	}
 	page.menus()
-	s.Page(w, http.StatusOK, "eventcounts", page)
-	return nil
+	return s.Page(w, http.StatusOK, "eventcounts", page)
 }
 
 // fillCounts fills in the tiles; the counts may be a moment old. They are of all events, so there are none
@@ -242,6 +238,5 @@ func (s *Pages) EventStates(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.Waiting = waiting(page.Events)
-	s.Page(w, http.StatusOK, "eventstates", page)
-	return nil
+	return s.Page(w, http.StatusOK, "eventstates", page)
 }

@@ -67,8 +67,7 @@ func (s *Pages) Mail(w http.ResponseWriter, r *http.Request) (err error) {
 	if page.Missing, err = mails.MissingSettings(r.Context()); err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "admin_mail.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "admin_mail.html", page)
 }
 
 // unsent sums up why mails of all stores were not sent.

@@ -120,7 +120,7 @@ func (s *Pages) eventNotes(v status.Vitals) (notes []note) {
 		notes = append(notes, noteOf(w))
 	}
 	if failed := v.Counts["failed"]; failed > 0 && !told[watch.Failing+status.Problem] {
-		n := newNote(watch.Failing, show.Plural(int(failed), "event")+" failed.")
+		n := newNote(watch.Failing, show.Plural(failed, "event")+" failed.")
 		n.URL, n.Link = "/admin/events?status=failed", "Review"
 		notes = append(notes, n)
 	}

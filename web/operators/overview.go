@@ -53,8 +53,7 @@ func (s *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 		Span: spanOf(chartSpans, r.URL.Query().Get("span"), 0)}
 	if core.IsPartOf(r, "charts") {
 		page.Charts = s.charts(r, page.Span)
-		s.Page(w, http.StatusOK, "plots", page)
-		return nil
+		return s.Page(w, http.StatusOK, "plots", page)
 	}
 	s.fill(&page, s.vitals(r.Context()))
 	name := "vitals"
@@ -64,8 +63,7 @@ func (s *Pages) Overview(w http.ResponseWriter, r *http.Request) error {
 			page.Charts = s.charts(r, page.Span)
 		}
 	}
-	s.Page(w, http.StatusOK, name, page)
-	return nil
+	return s.Page(w, http.StatusOK, name, page)
 }
 
 // charts are those of a span, or nil if the history cannot be read now.

@@ -76,8 +76,7 @@ func (s *Pages) Rejected(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Most = max(len(networks), len(times)) >= status.MostRejected
 	page.show(counts, networks, times)
-	s.Page(w, http.StatusOK, "rejected.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "rejected.html", page)
 }
 
 // choose reads the filter, and fills in the menus. What is unknown counts as not chosen.

@@ -94,8 +94,7 @@ func (s *Pages) ReopenPageOf(w http.ResponseWriter, r *http.Request) error {
 		page.Counted = true
 	}
 	page.Fields = o.fields()
-	s.Page(w, http.StatusOK, "reopen.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "reopen.html", page)
 }
 
 // reopenOrder is the parsed form or query.
@@ -257,10 +256,6 @@ func (s *Pages) ReopenAPI(do string) core.Handler {
 		reopen := reopenOrder{reopenings[do], f, asked.After, asked.Through, 0, asked.Why}.reopenFilter(s.Cfg.Now())
 		reopen.IDs = asked.IDs
 		done, err := s.Reopen(r, do, asked.Why, reopen)
-		if err != nil {
-			return err
-		}
-		core.WriteJSON(w, http.StatusOK, done)
-		return nil
+		return core.AnswerJSON(w, done, err)
 	}
 }

@@ -53,8 +53,7 @@ func (s *Pages) Store(w http.ResponseWriter, r *http.Request) error {
 	if err := s.fillStore(r, &page); err != nil {
 		return err
 	}
-	s.Page(w, http.StatusOK, "store.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "store.html", page)
 }
 
 // fillStore reads the parts of the page that have lists of their own elsewhere.

@@ -44,15 +44,13 @@ func (s *Pages) Stores(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case core.IsPart(r) && page.Filter.Cursor != "":
-		s.Page(w, code, "storerows", page)
+		return s.Page(w, code, "storerows", page)
 	case core.IsPart(r):
 		page.Filter.Cursor = ""
 		w.Header().Set("HX-Push-Url", core.Address("/admin/stores", page.Filter.Values()))
-		s.Page(w, http.StatusOK, "storeresults", page)
-	default:
-		s.Page(w, code, "stores.html", page)
+		return s.Page(w, http.StatusOK, "storeresults", page)
 	}
-	return nil
+	return s.Page(w, code, "stores.html", page)
 }
 
 // ListStores answers a page of the stores.
@@ -66,9 +64,5 @@ func (s *Pages) ListStores(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	lines, next, err := status.New(s.Cfg.Store).StoreLines(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(append([]status.StoreLine{}, lines...), next))
-	return nil
+	return core.AnswerJSON(w, core.NewList(append([]status.StoreLine{}, lines...), next), err)
 }

@@ -95,8 +95,7 @@ func (s *Pages) Unattached(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Reasons = append(page.Reasons, off)
 	}
-	s.Page(w, http.StatusOK, "unattached.html", page)
-	return nil
+	return s.Page(w, http.StatusOK, "unattached.html", page)
 }
 
 // storeOf is the store parameter, the only one allowed.
@@ -164,8 +163,7 @@ func (s *Pages) UnattachedFacts(w http.ResponseWriter, r *http.Request) error {
 	if core.IsPart(r) {
 		name = "offfacts"
 	}
-	s.Page(w, http.StatusOK, name, page)
-	return nil
+	return s.Page(w, http.StatusOK, name, page)
 }
 
 func storeQuery(of string) url.Values { return withQuery(url.Values{}, "store", of) }
@@ -247,11 +245,7 @@ func (s *Pages) attachAgain(r *http.Request) (f store.OffFilter, done store.Atta
 // ListOffReasons answers why facts are missing, with counts.
 func (s *Pages) ListOffReasons(w http.ResponseWriter, r *http.Request) error {
 	_, reasons, err := s.offReasons(r)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(reasons, ""))
-	return nil
+	return core.AnswerJSON(w, core.NewList(reasons, ""), err)
 }
 
 // ListOffFacts answers a page of the facts that are missing for a reason.
@@ -261,21 +255,13 @@ func (s *Pages) ListOffFacts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	facts, next, err := checks.New(s.Cfg.Store).OffFacts(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, core.NewList(facts, next))
-	return nil
+	return core.AnswerJSON(w, core.NewList(facts, next), err)
 }
 
 // AttachAPI attaches facts again for a program.
 func (s *Pages) AttachAPI(w http.ResponseWriter, r *http.Request) error {
 	_, done, err := s.attachAgain(r)
-	if err != nil {
-		return err
-	}
-	core.WriteJSON(w, http.StatusOK, done)
-	return nil
+	return core.AnswerJSON(w, done, err)
 }
 
 // offFilter is the filter of a request for the facts of a reason.

@@ -114,8 +114,7 @@ func (s *Pages) answer(w http.ResponseWriter, r *http.Request, id int64, done st
 		}
 		p.Known, p.Standing = err == nil, standing
 	}
-	s.Page(w, http.StatusOK, "leave.html", p)
-	return nil
+	return s.Page(w, http.StatusOK, "leave.html", p)
 }
 
 // mail is the id of the mail of a request's token; 0 if the token is of none.

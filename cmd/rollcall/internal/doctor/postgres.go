@@ -183,7 +183,7 @@ func (d *doctor) judgeAble(err error) {
 func (d *doctor) judgeSessions(held []pg.HeldSession) {
 	for _, h := range held {
 		d.find(finding.Finding{Kind: "session_held", Subject: fmt.Sprint(h.PID),
-			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(int(h.Tables), "table"),
+			What: fmt.Sprintf("%s has held rows of %s since %s and says nothing", h.String(), show.Count(h.Tables, "table"),
 				h.Since.Format(time.RFC3339)),
 			Fix: []string{show.PSQL(fmt.Sprintf("SELECT pg_terminate_backend(%d)", h.PID))}})
 	}
@@ -202,12 +202,16 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 		return err
 	}
 	missing, unknown, err := migrations.Lag(ctx, url)
-	var foreign *migrations.Foreign
-	if errors.As(err, &foreign) {
+	if foreign, is := errors.AsType[*migrations.Foreign](err); is {
 		n := len(foreign.Tables)
 		d.find(finding.Finding{Kind: "database_foreign", Count: int64(n), What: foreign.Error(),
 			Examples: d.some(foreign.Tables),
 			Fix:      []string{"export DATABASE_URL=postgres://<USER>@<HOST>/<DATABASE OF ITS OWN>"}})
+		return nil
+	}
+	var taken *migrations.Taken
+	if errors.As(err, &taken) {
+		d.find(nameTaken(taken))
 		return nil
 	}
 	if err != nil {
@@ -241,6 +245,16 @@ func (d *doctor) checkSchema(ctx context.Context) error {
 	}
 	d.fine("the schema is current")
 	return nil
+}
+
+// nameTaken is the finding of objects under names that migrations need.
+func nameTaken(e *migrations.Taken) finding.Finding {
+	f := finding.Finding{Kind: "name_taken", Subject: e.Objects[0].Name, Count: int64(len(e.Objects)), What: e.Error()}
+	for _, o := range e.Objects {
+		f.Fix = append(f.Fix, show.PSQL(o.Rename()))
+	}
+	f.Fix = append(f.Fix, "rollcall migrate up")
+	return f
 }
 
 // indexedBy is what the indexes are of that lists are searched by.

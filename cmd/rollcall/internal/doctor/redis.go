@@ -201,7 +201,7 @@ func (d *doctor) evicted(ctx context.Context, client redis.UniversalClient) erro
 	if n > 0 {
 		d.find(finding.Finding{
 			Kind: "jobs_evicted", Severity: finding.Warning, Count: n,
-			What: show.Count(int(n), "job") + " without data, which Redis evicted: they block the queue until the " +
+			What: show.Count(n, "job") + " without data, which Redis evicted: they block the queue until the " +
 				"sweep of a worker removes them",
 			Fix: []string{show.RedisCLI + " CONFIG SET maxmemory-policy noeviction", "rollcall work"},
 		})
