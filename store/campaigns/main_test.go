@@ -180,7 +180,8 @@ func (w *world) send() {
 		if !ok {
 			return
 		}
-		w.exec(`UPDATE mail_settings SET lease_until = now() + interval '1 hour'`) // thousands take longer than a lease
+		// Thousands take longer than a lease.
+		w.exec(`UPDATE mail_settings SET lease_until = now() + interval '1 hour' WHERE store_id = $1`, turn.Store)
 		for b := (mail.Batch{Decided: 1}); b.Decided > 0; {
 			if b, err = mails.Claim(w.Context(), turn, w.now, 100); err != nil {
 				w.Fatal(err)

@@ -18,6 +18,7 @@ type Around struct {
 	// Forecasts is whether something is expected of the store's customers.
 	Forecasts bool
 	Settings
+	Reported string // the store's time zone as the platform reports it: counts if none is set; may be empty
 }
 
 // MostStores is the longest list of a visitor's stores.
@@ -38,6 +39,7 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 			coalesce(here.owner_user_id = $1, false) AND $1 <> '',
 			coalesce((SELECT name FROM users WHERE id = $1), ''),
 			coalesce(own.time_zone, ''),
+			coalesce(here.time_zone, ''),
 			coalesce(own.currencies, '{}'),
 			EXISTS (SELECT FROM value_stores v WHERE v.store_id = $2 AND v.forecast_in IS NOT NULL),
 			mine.id,
@@ -48,7 +50,7 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		LEFT JOIN (`+ownStores+`
 		) mine ON true`, user, store, MostStores)
 	var id, name *string
-	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Currencies, &a.Forecasts, &id,
+	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Reported, &a.Currencies, &a.Forecasts, &id,
 		&name},
 		func() {
 			if id != nil {

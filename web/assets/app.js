@@ -84,19 +84,9 @@ document.addEventListener("click", (event) => {
 	setTimeout(() => (text.textContent = label), 4000);
 });
 
-// Days of a store that has set no time zone are shown in the reader's.
-(() => {
-	const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-	const localize = () => document.querySelectorAll("time[data-local]").forEach((e) => {
-		const at = new Date(e.dateTime), form = e.dataset.local, year = at.getFullYear();
-		if (isNaN(at)) return;
-		e.textContent = `${at.getDate()} ${months[at.getMonth()]}` +
-			(form === "short" && year === new Date().getFullYear() ? "" : ` ${year}`);
-		e.removeAttribute("data-local");
-	});
-	document.addEventListener("DOMContentLoaded", localize);
-	document.addEventListener("htmx:afterSettle", localize);
-})();
+// Pages of a store that has set no time zone are written in the reader's.
+document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000; samesite=lax` +
+	(location.protocol === "https:" ? "; secure" : "");
 
 // A menu closes when one looks elsewhere.
 document.addEventListener("click", (event) => closeMenus((menu) => menu.contains(event.target)));

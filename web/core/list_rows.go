@@ -177,12 +177,12 @@ func (p *press) row(m *markup, c *customers.Customer, link string, expects bool)
 	}
 	m.add("</td>\n" + `<td class="wide-only act">`)
 	if c.LastActivityAt != nil {
-		m.add(`<bdi>%s</bdi><small>%s</small>`, did, element(c.LastActivityAt, "",
+		m.add(`<bdi>%s</bdi><small>%s</small>`, did, element(c.LastActivityAt,
 			show.SinceShort(p.now(), p.local(c.LastActivityAt))))
 	}
 	m.add("</td>\n" + `<td class="wide-only r joined">`)
 	if c.FirstSeenAt != nil {
-		m.add(`%s`, p.localElement(c.FirstSeenAt, "short", show.DayShort(p.now(), p.local(c.FirstSeenAt))))
+		m.add(`%s`, element(c.FirstSeenAt, show.DayShort(p.now(), p.local(c.FirstSeenAt))))
 	}
 	m.add("</td>\n</tr>\n")
 }

@@ -31,7 +31,7 @@ func (s Shell) Zone() *time.Location { return cmp.Or(s.look.zone, time.UTC) }
 func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	v, id := Admitted(r), r.PathValue("store")
 	around, err := customers.New(s.Cfg.Store).Around(r.Context(), v.User, id)
-	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version, look: viewOf(r, around.Settings)}
+	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version, look: viewOf(r, around)}
 	if v.Admin {
 		shell.Person = "Operator"
 	} else if v.Store != "" {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -19,17 +20,22 @@ import (
 // View is how a page writes numbers and times, for the person who reads it.
 type View struct {
 	locale     *show.Locale
-	zone       *time.Location // of the store; nil: none is set
+	zone       *time.Location // of the store, else of the reader's browser, else UTC
 	currencies []string       // in the order to show
 }
 
 // plainView is that of pages which know nothing of their reader.
 var plainView = View{locale: show.English, zone: time.UTC}
 
-// viewOf is the view of a person's browser on a store.
-func viewOf(r *http.Request, of customers.Settings) View {
+// viewOf is the view of a person's browser on a store. The script of pages names the browser's
+// time zone in a cookie.
+func viewOf(r *http.Request, of customers.Around) View {
 	accept := strings.Join(r.Header.Values("Accept-Language"), ",")
-	return View{locale: show.LocaleFor(accept), zone: show.Zone(of.TimeZone), currencies: of.Currencies}
+	zone := cmp.Or(show.Zone(of.TimeZone), show.Zone(of.Reported))
+	if own, err := r.Cookie("zone"); err == nil && zone == nil {
+		zone = show.Zone(own.Value)
+	}
+	return View{locale: show.LocaleFor(accept), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
 }
 
 // viewed is the data of a page that knows its reader.
@@ -103,15 +109,15 @@ func (p *press) functions() template.FuncMap {
 		"exact":     func(t any) string { return show.Exact(p.local(t)) },
 
 		"since": p.since,
-		"on":    func(t any) template.HTML { return p.localElement(t, "day", show.Day(p.local(t))) },
-		"hour":  func(t any) template.HTML { return element(t, "", p.hour(t)) },
+		"on":    func(t any) template.HTML { return element(t, show.Day(p.local(t))) },
+		"hour":  func(t any) template.HTML { return element(t, p.hour(t)) },
 	}
 }
 
 func (p *press) number(n int) string { return p.locale.Number(int64(n)) }
 
 // since says how long ago a time is.
-func (p *press) since(t any) template.HTML { return element(t, "", show.Since(p.now(), p.local(t))) }
+func (p *press) since(t any) template.HTML { return element(t, show.Since(p.now(), p.local(t))) }
 
 // more is what a list has beyond those shown: +7 more. It is empty if all are.
 func (p *press) more(list []store.Money, shown int) string {
@@ -121,36 +127,22 @@ func (p *press) more(list []store.Money, shown int) string {
 	return ""
 }
 
-// local is a time in the zone of the page: the store's, or UTC.
-func (p *press) local(t any) time.Time {
-	if p.zone == nil {
-		return momentOf(t).UTC()
-	}
-	return momentOf(t).In(p.zone)
-}
+// local is a time in the zone of the page.
+func (p *press) local(t any) time.Time { return momentOf(t).In(p.zone) }
 
 // hour is the time of day, beside a day in the same zone.
 func (p *press) hour(t any) string {
-	if p.zone == nil {
+	if p.zone == time.UTC {
 		return p.local(t).Format("15:04 UTC")
 	}
 	return p.local(t).Format("15:04")
 }
 
-// localElement is a time of which the store has set no zone: the script of pages
-// writes it in the reader's, by the form named.
-func (p *press) localElement(t any, form, text string) template.HTML {
-	if p.zone != nil {
-		return element(t, "", text)
-	}
-	return element(t, ` data-local="`+form+`"`, text)
-}
-
 // element is a time as HTML; programs and tooltips have it in UTC.
-func element(t any, attributes, text string) template.HTML {
+func element(t any, text string) template.HTML {
 	at := momentOf(t).UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, //nolint:gosec // digits and letters
-		at.Format(time.RFC3339), show.Moment(at), attributes, template.HTMLEscapeString(text)))
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // digits and letters
+		at.Format(time.RFC3339), show.Moment(at), template.HTMLEscapeString(text)))
 }
 
 // momentOf is a time that a template has, or has the address of.

@@ -27,7 +27,7 @@ type segmentPage struct {
 	Watched  bool
 	Movers   []segments.Mover // of a watched one, the latest first
 	Static   bool
-	Version  int
+	Revision int    // of the segment, as the form has it
 	URL      string // of the segments
 	Action   string // where the form goes
 	Form     ruleForm
@@ -161,7 +161,7 @@ func (s *Pages) save(r *http.Request, d draft) error {
 func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, page segmentPage) (err error) {
 	id := r.PathValue("store")
 	page.URL, page.ID, page.Name, page.Pinned, page.Watched = pathOf(r, "segments"), d.ID, d.Name, d.Pinned, d.Watched
-	page.Version, page.Static = d.Version, d.Kind == segments.Static
+	page.Revision, page.Static = d.Version, d.Kind == segments.Static
 	page.Action = page.URL + "/" + url.PathEscape(cmp.Or(d.ID, "new"))
 	if page.Shell, err = s.Shell(r, "segments"); err != nil {
 		return err

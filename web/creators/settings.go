@@ -3,9 +3,11 @@ package creators
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -80,6 +82,9 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 	if err != nil {
 		return err
 	}
+	if show.Zone(page.Reported) != nil {
+		zones = slices.Replace(slices.Clone(zones), 0, 1, core.Option{Label: "As your platform reports it: " + place(page.Reported)})
+	}
 	page.Zones = core.Menu{Options: zones}.Choose(page.TimeZone).Options
 	st, err := reader.Stats(r.Context(), customers.Filter{Store: id})
 	if err != nil {
@@ -117,11 +122,14 @@ func (s *Pages) zones(r *http.Request) ([]core.Option, error) {
 	}
 	all := []core.Option{{Label: "That of each reader’s browser"}}
 	for _, name := range names {
-		all = append(all, core.Option{Value: name, Label: strings.ReplaceAll(name, "_", " ")})
+		all = append(all, core.Option{Value: name, Label: place(name)})
 	}
 	s.zoneList.all = all
 	return all, nil
 }
+
+// place is the name of a time zone, for people.
+func place(zone string) string { return strings.ReplaceAll(zone, "_", " ") }
 
 // SettingsForm handles the form of time zone and currencies.
 func (s *Pages) SettingsForm(w http.ResponseWriter, r *http.Request) error {
