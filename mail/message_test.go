@@ -149,6 +149,11 @@ func TestRecipients(t *testing.T) {
 			t.Errorf("%q: %v", list, err)
 		}
 	}
+	for _, list := range []string{"", " ", ",", " , ", ",,"} {
+		if r, err := mail.ReadRecipients(list); err == nil {
+			t.Errorf("%q names %q, which would be all", list, r)
+		}
+	}
 	if !mail.Recipients(nil).Allow("a@b.example") {
 		t.Error("without a list some are refused")
 	}

@@ -33,7 +33,7 @@ func MissingSettings(set []string) (missing []string) {
 // Recipients are those that mail may go to: addresses, and domains as @example.com. Nil: all.
 type Recipients []string
 
-// ReadRecipients reads a list with commas or spaces between.
+// ReadRecipients reads a list with commas or spaces between. One that names no one is refused: it would mean all.
 func ReadRecipients(list string) (all Recipients, err error) {
 	for _, one := range strings.FieldsFunc(strings.ToLower(list), func(r rune) bool { return r == ',' || r == ' ' }) {
 		if domain, ok := strings.CutPrefix(one, "@"); ok && domain != "" && !strings.Contains(domain, "@") {
@@ -44,6 +44,9 @@ func ReadRecipients(list string) (all Recipients, err error) {
 			return nil, refuse("has %q: write addresses, and domains as @example.com", one)
 		}
 		all = append(all, one)
+	}
+	if all == nil {
+		return nil, refuse("names no one: write addresses, and domains as @example.com, or leave it out")
 	}
 	return all, nil
 }

@@ -116,6 +116,7 @@ func TestTagsRefused(t *testing.T) {
 	for name, why := range map[string]string{
 		"": "is empty", " \t": "is empty", strings.Repeat("é", 61): "61 characters", "a\x00b": "not text",
 		"a\x1bb": "not text", "ViP": "is taken",
+		"\u200b": "can be seen", "\u202e\u200b": "can be seen", "\u00a0\u200b\u3164": "can be seen", "\u2800": "can be seen",
 	} {
 		_, err := own.Create(ctx, "s1", name, "admin")
 		renamed := own.Rename(ctx, "s1", other, name)

@@ -229,17 +229,23 @@ func TestPageFits(t *testing.T) {
 	}
 }
 
-// All that match are changed only if it was seen how many they are.
+// All that match are changed, copied and exported only if it was seen how many they are.
 func TestSelectionOfAllUncounted(t *testing.T) {
 	x := open(t, nil)
 	x.hear(t, studio()...)
-	for _, expected := range []string{"", "&expected=", "&expected=abc", "&expected=99999999999999999999",
-		"&expected=-100000000000000000"} {
-		got := x.send(t, "POST", listPath+"/selection", "all=1&do=tag&tag=x"+expected, asAdmin,
-			withHeader("Content-Type", "application/x-www-form-urlencoded"))
-		if got.StatusCode != 400 && got.StatusCode != 409 || !strings.Contains(got.text, "Nothing was changed") {
-			t.Errorf("%q: %d %.300s", expected, got.StatusCode, got.text)
+	for do, done := range map[string]int{"do=tag&tag=x": 303, "do=copy": 200, "do=export": 303} {
+		for _, expected := range []string{"", "&expected=", "&expected=abc", "&expected=99999999999999999999",
+			"&expected=-100000000000000000", "&expected=5"} {
+			got := x.send(t, "POST", listPath+"/selection", "all=1&"+do+expected, asAdmin)
+			if got.StatusCode != 400 && got.StatusCode != 409 || !strings.Contains(got.text, "Nothing was changed") {
+				t.Errorf("%s%s: %d %.300s", do, expected, got.StatusCode, got.text)
+			}
 		}
+		wants(t, x.get(t, "/api/stores/studio/tags", asAdmin).text, `"data":[]`)
+		got := x.send(t, "POST", listPath+"/selection", "all=1&expected=6&"+do, asAdmin)
+		if got.StatusCode != done {
+			t.Errorf("%s of as many as expected: %d %.300s", do, got.StatusCode, got.text)
+		}
+		x.exec(t, `DELETE FROM tags`)
 	}
-	wants(t, x.get(t, "/api/stores/studio/tags", asAdmin).text, `"data":[]`)
 }

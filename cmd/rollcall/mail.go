@@ -19,19 +19,13 @@ import (
 func (c *Config) checkMail() error {
 	_, errSender := c.mailSender(nil)
 	_, errFrom := c.mailFrom()
-	_, errAllowed := mail.ReadRecipients(given(c.MailAllowed))
-	if errAllowed != nil {
-		errAllowed = fmt.Errorf("MAIL_ALLOWED %w", errAllowed)
-	}
-	var errRate, errEmpty error
+	_, errAllowed := c.mailAllowed()
+	var errRate error
 	if c.MailRate < 0 {
 		errRate = fmt.Errorf("MAIL_RATE is %v: it must not be negative", c.MailRate)
 	}
-	if c.MailAllowed != nil {
-		errEmpty = notEmpty("MAIL_ALLOWED", c.MailAllowed)
-	}
 	return errors.Join(notEmpty("MAIL_SMTP_URL", c.MailSMTP), checkKey("RESEND_API_KEY", c.ResendKey, "re_"),
-		checkBase("RESEND_API_BASE", c.ResendBase), errSender, errFrom, errAllowed, errRate, errEmpty)
+		checkBase("RESEND_API_BASE", c.ResendBase), errSender, errFrom, errAllowed, errRate)
 }
 
 // mailFrom is the sender of all mails; a zero one if none is set.
@@ -48,6 +42,18 @@ func (c *Config) mailFrom() (from netmail.Address, err error) {
 		return from, fmt.Errorf("MAIL_FROM is %q: write an address, as mail@example.com", *c.MailFrom)
 	}
 	return *parsed, nil
+}
+
+// mailAllowed are the only recipients; nil: all.
+func (c *Config) mailAllowed() (mail.Recipients, error) {
+	if c.MailAllowed == nil {
+		return nil, nil
+	}
+	all, err := mail.ReadRecipients(*c.MailAllowed)
+	if err != nil {
+		return nil, fmt.Errorf("MAIL_ALLOWED %w", err)
+	}
+	return all, nil
 }
 
 // mailSender is what mails are given to; nil if nothing is set. keep is where MAIL_DRY keeps them.
@@ -96,7 +102,7 @@ func (e *env) mail(s *store.Store) (*worker.Mail, error) {
 		return nil, err
 	}
 	from.Address = cmp.Or(from.Address, "mail@dry.invalid")
-	allowed, err := mail.ReadRecipients(given(e.MailAllowed))
+	allowed, err := e.mailAllowed()
 	if err != nil {
 		return nil, err
 	}

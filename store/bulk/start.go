@@ -53,7 +53,7 @@ func (s *Bulk) Start(ctx context.Context, storeID string, o Order, author string
 		if err != nil {
 			return err
 		}
-		if err := o.compare(count); err != nil {
+		if err := o.Compare(count); err != nil {
 			return err
 		}
 		if o.Target == "" { // beside this transaction: a tag may stay without its customers
@@ -85,7 +85,7 @@ func (s *Bulk) Count(ctx context.Context, storeID string, o Order) (n int, err e
 		return tx.QueryRow(ctx, `SELECT count(*) FROM (`+audience+`) a`, planned(args)...).Scan(&n)
 	})
 	if err == nil {
-		err = o.compare(n)
+		err = o.Compare(n)
 	}
 	return n, err
 }
@@ -148,8 +148,8 @@ func (o *Order) check(storeID string) error {
 	return nil
 }
 
-// compare refuses a number of customers that is not about the expected one.
-func (o Order) compare(n int) error {
+// Compare refuses a number of customers that is not about the expected one, with a *pg.Conflict.
+func (o Order) Compare(n int) error {
 	if o.Expected == nil {
 		return nil
 	}

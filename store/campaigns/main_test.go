@@ -171,7 +171,7 @@ const (
 // send sends what is due: it takes what the claim gives, and says that all went well.
 func (w *world) send() {
 	w.Helper()
-	mails := mail.New(w.store, w.Skips)
+	mails := w.mails()
 	for {
 		turn, ok, err := mails.Take(w.Context(), "w", w.now)
 		if err != nil {
@@ -196,5 +196,7 @@ func (w *world) send() {
 		}
 	}
 }
+
+func (w *world) mails() *mail.Mails { return mail.New(w.store, w.Skips) }
 
 func (w *world) deleteTag(id string) error { return tags.New(w.store).Delete(w.Context(), "s1", id) }

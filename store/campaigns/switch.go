@@ -37,8 +37,8 @@ var next = map[string][]string{
 }
 
 // Switch switches a campaign at a time. The error is ErrNotFound, a *pg.BadParam, or a *pg.Conflict: of code
-// wrong_status if it cannot change to that state, not_ready if its mails cannot be sent, and count_differs if not so
-// many would get it as was typed in.
+// wrong_status if it cannot change to that state, already_running if another of its recipe runs for the same customers,
+// not_ready if its mails cannot be sent, and count_differs if not so many would get it as was typed in.
 func (s *Campaigns) Switch(ctx context.Context, storeID, id string, o Order, now time.Time) (c Campaign, err error) {
 	defer pg.Wrap(&err, "campaigns.Switch(%q, %q)", storeID, id)
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
@@ -72,6 +72,16 @@ func StateText(state string) string {
 }
 
 func (s *Campaigns) change(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, now time.Time) error {
+	if o.To == On || o.To == Rehearsal {
+		if err := alone(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	if o.To == On {
+		if err := ready(ctx, tx, c); err != nil {
+			return err
+		}
+	}
 	if c.State == Rehearsal { // what it did was for show
 		if _, err := tx.Exec(ctx, `
 			WITH mailed AS (
@@ -96,11 +106,6 @@ func (s *Campaigns) change(ctx context.Context, tx pgx.Tx, c *Campaign, o Order,
 
 // start switches a campaign on, or to a rehearsal.
 func (s *Campaigns) start(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, now time.Time) error {
-	if o.To == On {
-		if err := ready(ctx, tx, c); err != nil {
-			return err
-		}
-	}
 	from, err := c.from(o, now)
 	if err != nil {
 		return err
@@ -117,21 +122,6 @@ func (s *Campaigns) start(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, 
 			entered_at = NULL,
 			looked_at = '-infinity'
 		WHERE id = $1`, c.ID, o.To, from, now)
-	return err
-}
-
-// ready refuses a campaign whose mails could not be sent, and says what to do.
-func ready(ctx context.Context, tx pgx.Tx, c *Campaign) error {
-	if c.Class != Marketing || !slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Do == DoMail }) {
-		return nil
-	}
-	var there bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM mail_settings WHERE store_id = $1 AND postal_address <> '')`,
-		c.store).Scan(&there)
-	if err == nil && !there {
-		return pg.Conflicts("not_ready",
-			"Marketing mail must name a postal address. Write it into the mail settings of the store, then switch this on.")
-	}
 	return err
 }
 

@@ -151,7 +151,8 @@ type Change struct {
 }
 
 // Update changes a campaign. Runs go on by its new steps: what is done stays done, and a step that is gone is left out.
-// Errors are as in Create and Campaign, or a *pg.Conflict if another change came first, or if it has ended.
+// Errors are as in Create and Campaign, or a *pg.Conflict if another change came first, if it has ended, or if it is on
+// and could not be switched on like that.
 func (s *Campaigns) Update(ctx context.Context, storeID, id string, change Change) (c Campaign, err error) {
 	defer pg.Wrap(&err, "campaigns.Update(%q, %q)", storeID, id)
 	err = s.InTx(ctx, func(tx pgx.Tx) error {
@@ -159,8 +160,12 @@ func (s *Campaigns) Update(ctx context.Context, storeID, id string, change Chang
 		if err != nil {
 			return err
 		}
+		about := old.about()
 		c = old
 		if err := c.take(change); err != nil {
+			return err
+		}
+		if err := c.mayGoOn(ctx, tx, about); err != nil {
 			return err
 		}
 		if err := c.saveTexts(ctx, tx, old.Steps); err != nil {
@@ -195,6 +200,7 @@ func (c *Campaign) take(change Change) error {
 		return pg.Conflicts("wrong_status", "The campaign “%s” has asked its question already. Make a new one for another.",
 			c.Name)
 	}
+	counted, reaches := c.counted(), c.reaches()
 	set(&c.Name, change.Name)
 	set(&c.Class, change.Class)
 	set(&c.Trigger, change.Trigger)
@@ -219,7 +225,14 @@ func (c *Campaign) take(change Change) error {
 	if change.Trigger != nil && c.State == Draft {
 		c.Kind = ""
 	}
-	return c.check()
+	if err := c.check(); err != nil {
+		return err
+	}
+	if counted && c.reaches() != reaches {
+		return pg.Conflicts("wrong_status", "“%s” was switched on for a number of customers that was typed in, and not all "+
+			"have entered yet. Until then it cannot be changed who enters. End it, and make a new one for others.", c.Name)
+	}
+	return nil
 }
 
 func set[T any](at, to *T) {

@@ -32,6 +32,10 @@ var manyMails = append(plans.Many[:len(plans.Many)-1:len(plans.Many)-1],
 	`INSERT INTO checkouts (account, id, version, status, promotions, sale, started_at)
 		SELECT '', 'cs_' || i, '2026-01-01T00:00:00.000000Z 20 ', 'complete', 'opt_in', 'pi_' || i, now()
 		FROM generate_series(1, 5000) i`,
+	`INSERT INTO checkouts (account, id, version, status, promotions, store_ref, email, user_ref, stripe_customer)
+		SELECT '', 'cs_left_' || i, '2026-01-01T00:00:00.000000Z 20 ', 'expired', 'opt_out', 's1', CASE i % 3 WHEN 0 THEN
+			'p' || i || '@x.example' END, CASE i % 3 WHEN 1 THEN 'user_' || i END, CASE i % 3 WHEN 2 THEN 'cus_' || i END
+		FROM generate_series(1, 5000) i`,
 	`INSERT INTO mail_stops (store_id, hash, reason, since)
 		SELECT '', sha256(i::text::bytea), 'hard', now() FROM generate_series(1, 5000) i`,
 	`VACUUM ANALYZE`)

@@ -326,8 +326,18 @@ func CheckName(name string) (string, error) {
 		return "", pg.Refuse("name", "is empty; write 1 to %d characters", maxName)
 	case n > maxName:
 		return "", pg.Refuse("name", "is %d characters long, at most %d are allowed", n, maxName)
+	case !strings.ContainsFunc(name, isSeen):
+		return "", pg.Refuse("name", "holds nothing that can be seen; write letters, digits or signs")
 	}
 	return name, nil
+}
+
+// isSeen tells whether a reader sees a character by itself: a letter, a digit or a sign, emoji among them. Fillers
+// count as letters, and the empty pattern of Braille as a sign.
+func isSeen(r rune) bool {
+	const emptyBraille = '\u2800'
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && r != emptyBraille &&
+		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // taken explains that the store has a tag of this name.

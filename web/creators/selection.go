@@ -169,6 +169,19 @@ func (s *Pages) copyAddresses(w http.ResponseWriter, r *http.Request, chosen sel
 		Back: chosen.back})
 }
 
+// asExpected refuses all that match, with a *pg.Conflict, if they are not about as many as the person saw.
+func (s *Pages) asExpected(r *http.Request, chosen selection) error {
+	var stats customers.Stats
+	err := s.Counting(r.Context(), chosen.filter.Quick(), func() (err error) {
+		stats, err = customers.New(s.Cfg.Store).Stats(r.Context(), chosen.filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return bulk.Order{Expected: chosen.expected}.Compare(int(stats.Total))
+}
+
 // read passes the selected customers to a function, some at a time.
 func (s *Pages) read(r *http.Request, chosen selection, each func([]customers.Customer) error) error {
 	reader := customers.New(s.Cfg.Store)
@@ -178,6 +191,9 @@ func (s *Pages) read(r *http.Request, chosen selection, each func([]customers.Cu
 			return err
 		}
 		return each(some)
+	}
+	if err := s.asExpected(r, chosen); err != nil {
+		return err
 	}
 	leave, err := s.Gates.Exports.Enter(r.Context(), core.Admitted(r).Party())
 	if err != nil {
@@ -190,6 +206,9 @@ func (s *Pages) read(r *http.Request, chosen selection, each func([]customers.Cu
 // exportSelection sends the selected customers as CSV.
 func (s *Pages) exportSelection(w http.ResponseWriter, r *http.Request, chosen selection) error {
 	if chosen.all {
+		if err := s.asExpected(r, chosen); err != nil {
+			return err
+		}
 		http.Redirect(w, r, csvURL(chosen.filter), http.StatusSeeOther)
 		return nil
 	}

@@ -1,0 +1,104 @@
+package campaigns
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rollcall/store/customers"
+	"rollcall/store/pg"
+)
+
+// alone refuses a campaign that is to run if another of its recipe runs for the same courses, product and audience:
+// their customers would get the mails of both. Of two that are switched at once the second sees the first.
+func alone(ctx context.Context, tx pgx.Tx, c *Campaign) error {
+	if c.Recipe == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('recipes of ' || $1, 0))`,
+		c.store); err != nil {
+		return err
+	}
+	rows := pg.Query(ctx, tx, selectCampaigns+`
+		WHERE store_id = $1
+		  AND recipe = $2
+		  AND id <> $3
+		  AND state IN ('rehearsal', 'on')
+		ORDER BY created_at, id`, c.store, c.Recipe, c.ID)
+	others, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		if o.about() == c.about() {
+			return pg.Conflicts("already_running", "The campaign “%s” (%s) of the same recipe is %s already. Customers would "+
+				"get the mails of both. End that one first, or choose other courses or customers for this one.", o.Name, o.ID,
+				StateText(o.State))
+		}
+	}
+	return nil
+}
+
+// mayGoOn refuses a change of a campaign that runs with which it could not be switched on; about is as it was before.
+func (c *Campaign) mayGoOn(ctx context.Context, tx pgx.Tx, about string) error {
+	if (c.State == On || c.State == Rehearsal) && c.about() != about {
+		if err := alone(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	if c.State == On {
+		return ready(ctx, tx, c)
+	}
+	return nil
+}
+
+// about names the courses, the product and the customers that the campaign is for.
+func (c *Campaign) about() string {
+	product := c.Trigger.Product
+	if c.Goal != nil {
+		product += c.Goal.Product
+	}
+	return asText(slices.Sorted(slices.Values(c.Trigger.Courses)), product, c.onlyTo())
+}
+
+// onlyTo is the rule of the audience, the same text for rules that say the same.
+func (c *Campaign) onlyTo() string {
+	r, err := customers.ParseRule(c.rule())
+	if err != nil { // there is none
+		return c.rule()
+	}
+	return r.String()
+}
+
+// counted tells whether the number of those who enter was typed in, and some of them may not have entered yet.
+func (c *Campaign) counted() bool {
+	return (c.State == On || c.State == Paused) && c.EnteredAt == nil &&
+		(c.Kind == Once || c.StartsFrom.Before(*c.SwitchedAt))
+}
+
+// reaches is what decides how many enter.
+func (c *Campaign) reaches() string {
+	return asText(c.Trigger, c.onlyTo(), c.Goal, c.Reentry, c.ReentryDays)
+}
+
+func asText(all ...any) string {
+	text, _ := json.Marshal(all) // it always marshals
+	return string(text)
+}
+
+// ready refuses a campaign whose mails could not be sent, and says what to do.
+func ready(ctx context.Context, tx pgx.Tx, c *Campaign) error {
+	if c.Class != Marketing || !slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Do == DoMail }) {
+		return nil
+	}
+	var there bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM mail_settings WHERE store_id = $1 AND postal_address <> '')`,
+		c.store).Scan(&there)
+	if err == nil && !there {
+		return pg.Conflicts("not_ready",
+			"Marketing mail must name a postal address. Write it into the mail settings of the store, then repeat this.")
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package campaigns_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/facts"
+	"rollcall/store/campaigns"
+)
+
+// draft is a draft of a recipe.
+func (w *world) draft(from campaigns.FromRecipe) campaigns.Campaign {
+	w.Helper()
+	c, err := w.Make(w.Context(), "s1", from, "admin")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return c
+}
+
+// Two campaigns of a recipe do not run for the same customers, however they come to it: switched at once, one after the
+// other, continued, or changed. There may be drafts, and campaigns for other courses or customers.
+func TestOneCampaignOfARecipe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	on := campaigns.Order{To: campaigns.On}
+	var all []campaigns.Campaign
+	for range 4 {
+		all = append(all, w.draft(campaigns.FromRecipe{Recipe: "not_started"}))
+	}
+	errs := make([]error, len(all))
+	var together sync.WaitGroup
+	for i, c := range all {
+		together.Go(func() { _, errs[i] = w.Switch(t.Context(), "s1", c.ID, on, w.now) })
+	}
+	together.Wait()
+	w.want(`SELECT count(*)::text FROM campaigns WHERE state = 'on'`, `1`)
+	first, other := w.rows(`SELECT id FROM campaigns WHERE state = 'on'`)[0], ""
+	for i, c := range all {
+		if c.ID == first {
+			continue
+		}
+		w.conflict(errs[i], "already_running")
+		if errs[i] != nil && !strings.Contains(errs[i].Error(), first) {
+			t.Errorf("%v does not name %s", errs[i], first)
+		}
+		other = c.ID
+	}
+	rehearse := campaigns.Order{To: campaigns.Rehearsal}
+	_, err := w.Switch(t.Context(), "s1", other, rehearse, w.now)
+	w.conflict(err, "already_running")
+	w.turn(first, campaigns.Order{To: campaigns.Paused})
+	w.turn(other, on)
+	_, err = w.Switch(t.Context(), "s1", first, on, w.now)
+	w.conflict(err, "already_running")
+	one := w.draft(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}})
+	w.turn(one.ID, on)
+	_, err = w.Update(t.Context(), "s1", one.ID, campaigns.Change{Trigger: &campaigns.Trigger{Question: "not_started"}})
+	w.conflict(err, "already_running")
+	w.update(one.ID, campaigns.Change{Audience: []byte(`{"customer": {"status": "active"}}`)})
+	w.update(one.ID, campaigns.Change{Trigger: &campaigns.Trigger{Question: "not_started"}})
+	w.turn(other, campaigns.Order{To: campaigns.Ended})
+	w.turn(first, on)
+}
+
+// Until those have entered whose number was typed in, no change lets others enter: not of a campaign that is to be sent
+// later, nor of one that reaches the past. Texts and names can be changed.
+func TestTheTypedNumberHolds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{
+		w.enrolled("c1", "ann@x.example", begin.Add(-9*day), 0, begin.Add(-9*day)),
+		w.enrolled("c2", "bob@x.example", begin.Add(-9*day), 0, begin.Add(-9*day)),
+	}})
+	only := []byte(`{"enrollment": {"course": "c1"}}`)
+	once, err := w.Create(t.Context(), "s1", campaigns.Campaign{Name: "News", Class: campaigns.Service,
+		Trigger: campaigns.Trigger{Question: "everyone"}, Audience: only, Goal: &campaigns.Test{Fact: "paying"},
+		Steps: []campaigns.Step{{Do: "mail", Key: "news", Mail: &campaigns.Text{Subject: "S", Body: "B"}}}}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flow := w.draft(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}})
+	w.update(flow.ID, campaigns.Change{Audience: only})
+	w.turn(once.ID, campaigns.Order{To: campaigns.On, Count: number(1), At: begin.Add(day).Format(time.RFC3339)})
+	w.turn(flow.ID, campaigns.Order{To: campaigns.On, Past: "all", Count: number(1)})
+	never, name := campaigns.Never, "Another name"
+	for _, c := range []campaigns.Campaign{once, flow} {
+		for i, change := range []campaigns.Change{{Audience: []byte("null")}, {Goal: &campaigns.Test{}},
+			{Trigger: &campaigns.Trigger{Question: c.Trigger.Question}}, {Reentry: &never}} {
+			if i == 2 && c.Kind == campaigns.Once {
+				continue // its question has nothing to change
+			}
+			_, err := w.Update(t.Context(), "s1", c.ID, change)
+			if w.conflict(err, "wrong_status"); err == nil {
+				t.Errorf("%s: change %d", c.Kind, i)
+			}
+		}
+		c.Steps[0].Mail.Subject = "Another"
+		w.update(c.ID, campaigns.Change{Name: &name, Audience: []byte(` {"enrollment":{"course":"c1"}}`), Steps: c.Steps})
+	}
+	w.turn(once.ID, campaigns.Order{To: campaigns.Paused})
+	_, err = w.Update(t.Context(), "s1", once.ID, campaigns.Change{Audience: []byte("null")})
+	w.conflict(err, "wrong_status")
+	w.turn(once.ID, campaigns.Order{To: campaigns.On})
+	w.tick(0)
+	w.update(flow.ID, campaigns.Change{Audience: []byte("null")})
+	w.tick(day)
+	w.want(`SELECT email FROM runs ORDER BY occurrence`, `ann@x.example
+		ann@x.example`)
+}
