@@ -45,7 +45,8 @@ func TestPagesHaveOneZone(t *testing.T) {
 			t.Errorf("%s, cookie %q: no %s in the page", c.want, c.cookie, want)
 		}
 	}
-	if page := x.get(t, "/store/studio/settings", asAdmin).text; !strings.Contains(page, "As your platform reports it: Asia/Tokyo") {
+	settings := x.get(t, "/store/studio/settings", asAdmin).text
+	if !strings.Contains(settings, "As your platform reports it: Asia/Tokyo") {
 		t.Error("settings do not say what counts if no zone is set")
 	}
 }
