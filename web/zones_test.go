@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Times are those of the store's own time zone, else of what the platform reports, else of the reader's browser, else UTC:
-// everywhere on a page the same.
+// Times are those of the store's own time zone, else of what the platform reports, else of the reader's browser, else
+// UTC: everywhere on a page the same.
 func TestPagesHaveOneZone(t *testing.T) {
 	t.Parallel()
 	x := open(t, nil)

@@ -50,8 +50,8 @@ func (s *Reader) Around(ctx context.Context, user, store string) (a Around, err 
 		LEFT JOIN (`+ownStores+`
 		) mine ON true`, user, store, MostStores)
 	var id, name *string
-	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Reported, &a.Currencies, &a.Forecasts, &id,
-		&name},
+	err = pg.Each(rows, []any{&a.Store.Name, &a.Owner, &a.Person, &a.TimeZone, &a.Reported, &a.Currencies,
+		&a.Forecasts, &id, &name},
 		func() {
 			if id != nil {
 				a.Stores = append(a.Stores, StoreName{*id, *name})

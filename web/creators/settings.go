@@ -83,7 +83,8 @@ func (s *Pages) showSettings(w http.ResponseWriter, r *http.Request, page settin
 		return err
 	}
 	if show.Zone(page.Reported) != nil {
-		zones = slices.Replace(slices.Clone(zones), 0, 1, core.Option{Label: "As your platform reports it: " + place(page.Reported)})
+		zones = slices.Clone(zones)
+		zones[0].Label = "As your platform reports it: " + place(page.Reported)
 	}
 	page.Zones = core.Menu{Options: zones}.Choose(page.TimeZone).Options
 	st, err := reader.Stats(r.Context(), customers.Filter{Store: id})
