@@ -40,7 +40,7 @@ func TestPageCustomer(t *testing.T) {
 			p.Texts("h2"))
 		day := time.Now().UTC().Add(-20 * day).Format("2 Jan 2006")
 		same(t, "figures", []string{"$0.00", "0", day}, p.Texts(".kpis div:nth-child(-n+3) b"))
-		same(t, "notes of figures", []string{"1 payment, $25.00 refunded", "None yet", "Drum Kit Vol. 1"},
+		same(t, "notes of figures", []string{"1 payment, $25.00 refunded, $75.00 disputed", "None yet", "Drum Kit Vol. 1"},
 			p.Texts(".kpis div:nth-child(-n+3) small"))
 		same(t, "details", []string{"Product purchase: Drum Kit Vol. 1", day, "Not verified"},
 			p.Texts(".short div:nth-child(-n+3) dd"))
@@ -79,6 +79,44 @@ func TestPageCustomer(t *testing.T) {
 	p.Has(".payments", "$19.00 a period")
 	p.Go(x.customerPath(t, "Lena Voss"))
 	same(t, "nothing", []string{"No courses yet", "No payments yet", "No mails yet"}, p.Texts(".none"))
+}
+
+// Nine currencies, titles and notes without end, and a renewal that never came have their place on the page.
+func TestPageCustomerOfExtremes(t *testing.T) {
+	t.Parallel()
+	events := append(studio(), told{"platform", "product.upserted", 89 * day, fmt.Sprintf(
+		`{"id":"drums","store_id":"studio","kind":"digital","title":%q}`, strings.Repeat("Drums ", 50))})
+	for i, currency := range strings.Fields("usd eur gbp chf cad aud nzd sek nok") {
+		events = append(events, sold("ann_"+currency, "Ann Lee", "drums", 9900-i, currency, time.Duration(i+1)*day))
+	}
+	events = append(events, told{"stripe", "customer.subscription.updated", 59 * day,
+		`{"id":"sub_ivo","status":"active","customer":"cus_ivo","currency":"usd","start_date":` + unix(60*day) +
+			`,"metadata":{"storeId":"studio","productId":"club"},` +
+			`"items":{"data":[{"price":{"id":"price_club","unit_amount":1900},"current_period_end":` + unix(30*day) + `}]}}`})
+	x, p := visit(t, browser.Phone, events...)
+	p.Go(x.customerPath(t, "Ann Lee"))
+	same(t, "figures", []string{"$99.00", "+ €98.99 +7 more", "9 payments"},
+		p.Texts(".kpis div:first-child b, .kpis div:first-child small"))
+	p.Has("#h-payments .n", "9")
+	if all := browser.Eval[string](p, `document.querySelector(".kpis small").title`); strings.Count(all, " + ") != 8 {
+		t.Errorf("all currencies: %q", all)
+	}
+	p.Type("#note", strings.Repeat("word ", 900))
+	p.Click("#notes > form button")
+	p.Has(".timeline q", "word")
+	if high := browser.Eval[float64](p, `Math.max(...[...document.querySelectorAll(".clamp")].map(e => e.offsetHeight))`); high >
+		80 {
+		t.Errorf("a title or a note is %v pixels high", high)
+	}
+	if n := browser.Eval[int](p, `document.querySelector(".payments bdi").title.length`); n < 299 {
+		t.Errorf("the title has %d letters", n)
+	}
+	wide(t, p)
+	p.Go(x.customerPath(t, "Ivo Marek"))
+	p.Has(".payments small", "was to renew on "+time.Now().UTC().Add(-30*day).Format("2 Jan 2006"))
+	if found := browser.Eval[bool](p, `document.querySelector("#mail .hint") !== null`); found {
+		t.Error("a store without campaigns explains why there is no mail")
+	}
 }
 
 // cutAll cuts each text at what follows.
@@ -246,7 +284,7 @@ func TestPagePaymentsOfSubscription(t *testing.T) {
 	for _, look := range []browser.Look{browser.Desktop, without} {
 		p.Look(look)
 		p.Go(x.customerPath(t, "Ivo Marek"))
-		p.Has("#h-payments .n", "2")
+		p.Has("#h-payments .n", "13")
 		p.Has(".payments small", "12 payments")
 		same(t, "states", []string{"Active", "Paid"}, p.Texts(".payments > tbody > tr > td > .state"))
 		p.Click(".parts summary")

@@ -52,7 +52,7 @@ func TestPageBulk(t *testing.T) {
 		p.Has("[role=status]", "Done: 2 customers of 2 changed.")
 		action := p.Address()
 		p.Go(listPath)
-		tagged := `[...document.querySelectorAll(".person .tags li")].map(e => e.textContent).join()`
+		tagged := `[...document.querySelectorAll(".courses .tags li")].map(e => e.textContent).join()`
 		p.Until(fmt.Sprintf("%s === %q", tagged, fmt.Sprintf("<b>vip</b> %[1]d,<b>vip</b> %[1]d", i)))
 		p.Go(action)
 		p.Click("form[action$='/undo'] button")

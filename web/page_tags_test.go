@@ -20,7 +20,7 @@ func TestPageTags(t *testing.T) {
 		tagThem(x, t, p, "Bob Stone", "vip")
 		p.Lists("#tags .chips bdi", "VIP") // as the store calls it
 		p.Go(listPath)
-		p.Lists(".person:nth-child(1) .tags li", "late <b>payer</b>", "VIP")
+		p.Lists(".person:nth-child(1) .courses .tags li", "late <b>payer</b>", "VIP")
 		p.Click(".head a[href$='/tags']")
 		p.Lists("main li strong", "late <b>payer</b>", "VIP")
 		p.Has("main li:nth-child(2) small", "2 customers · made by an operator")
@@ -55,9 +55,20 @@ func TestPageTagsHaveRoom(t *testing.T) {
 	if high := browser.Eval[float64](p, `document.querySelector(".person:has(.tags)").offsetHeight`); high > 64 {
 		t.Errorf("a row with tags is %v pixels high", high)
 	}
+	long := strings.Repeat("long ", 11) + "tag"
+	tagThem(x, t, p, "Bob Stone", long, "a b", "zz", "zzz")
+	p.Go(listPath)
+	cut := `[...document.querySelectorAll(".person .tags li")].filter(li => li.checkVisibility() &&
+		(li.scrollWidth > li.clientWidth || li.firstElementChild?.scrollWidth > li.clientWidth)).map(li => li.title)`
+	p.Lists(".person:nth-child(2) .courses .tags li", "a b", long, "zz", "+1")
+	same(t, "tags cut short", []string{long}, browser.Eval[[]string](p, cut))
 	p.Look(browser.Phone)
+	p.Go(listPath)
+	p.Lists(".person:nth-child(2) .narrow-only .tags li", "a b", long, "zz", "+1")
+	same(t, "tags cut short on a phone", []string{long}, browser.Eval[[]string](p, cut))
+	wide(t, p)
 	p.Go("/store/studio/tags")
-	p.Click("main li summary")
+	p.Click("main li:last-child summary")
 	if wide := browser.Eval[float64](p, `document.querySelector("main li .grow").offsetWidth`); wide < 200 {
 		t.Errorf("the name of a tag has %v pixels", wide)
 	}

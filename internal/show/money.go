@@ -22,10 +22,13 @@ func Money(amount int64, currency string) string {
 }
 
 // Monies writes amounts of several currencies, which are never added up.
-func Monies(all []store.Money) string {
+func Monies(all []store.Money) string { return English.Monies(all) }
+
+// Monies writes amounts as the function Monies does.
+func (l *Locale) Monies(all []store.Money) string {
 	var texts []string
 	for _, m := range all {
-		texts = append(texts, English.Money(m))
+		texts = append(texts, l.Money(m))
 	}
 	return strings.Join(texts, " + ")
 }

@@ -75,10 +75,11 @@ func mainCourse(c customers.Customer) (m mainOf) {
 // worth is what a row shows of the money of a customer.
 type worth struct {
 	Main     *store.Money
-	Returned bool         // all of it was refunded
+	Returned string       // how all of it was lost: Refunded or Disputed; empty if it was not
 	Other    *store.Money // in the second of two currencies
 	More     int          // further currencies, if there are more than two
 	Back     *store.Money // refunded
+	Lost     *store.Money // of what was paid in Main's currency, as far as the row knows it: disputed
 }
 
 // worthOf chooses what a row shows of what was spent, in the order to show.
@@ -86,19 +87,40 @@ func worthOf(c customers.Customer, spent []store.Money) (w worth) {
 	if len(c.Refunded) > 0 {
 		w.Back = &c.Refunded[0]
 	}
-	if len(spent) > 0 {
-		w.Main = &spent[0]
+	if len(spent) == 0 {
+		return w
 	}
+	w.Main = &spent[0]
+	w.Lost = lost(c, *w.Main)
 	switch len(spent) {
-	case 0:
 	case 1:
-		w.Returned = w.Main.Amount == 0 && w.Back != nil
+		if w.Main.Amount == 0 {
+			w.Returned = "Refunded"
+			if w.Back == nil || w.Lost != nil { // only payments of money are counted
+				w.Returned = "Disputed"
+			}
+		}
 	case 2:
 		w.Other = &spent[1]
 	default:
 		w.More = len(spent) - 1
 	}
 	return w
+}
+
+// lost is what disputes took of the purchases in a currency; nil: nothing that can be seen. The row does not say it: it
+// is what is missing in the net sum. What subscriptions brought hides as much of it.
+func lost(c customers.Customer, net store.Money) *store.Money {
+	kept := -net.Amount
+	for _, p := range c.Purchases {
+		if p.Currency == net.Currency {
+			kept += p.Amount - p.Refunded
+		}
+	}
+	if kept <= 0 {
+		return nil
+	}
+	return &store.Money{Amount: kept, Currency: net.Currency}
 }
 
 // markup is HTML in the making. A list has fifty rows and some forty filters with hundreds
@@ -161,7 +183,13 @@ func (p *press) row(m *markup, c *customers.Customer, link string, expects bool)
 	if c.LastActivityAt != nil {
 		m.add(` · <bdi>%s</bdi> · %s`, did, p.since(c.LastActivityAt))
 	}
-	m.add(`</p></div>
+	m.add(`</p>`)
+	if len(c.Tags) > 0 {
+		m.add(`<div class="narrow-only">`)
+		p.tags(m, c.Tags)
+		m.add(`</div>`)
+	}
+	m.add(`</div>
 </div></td>
 <td class="wide-only sort-of"><span class="pill %s">%s%s</span>`, c.Type, typeIcon(c.Type), show.Types[c.Type])
 	if inactive {
@@ -233,16 +261,21 @@ func (p *press) courses(m *markup, c *customers.Customer) {
 		m.add(`<div class="prog"><bdi class="product">%s</bdi>`, main.Product)
 		more()
 	}
-	if len(c.Tags) == 0 {
+	p.tags(m, c.Tags)
+}
+
+// tags adds some of a customer's tags, and how many more there are.
+func (p *press) tags(m *markup, all []customers.Tag) {
+	if len(all) == 0 {
 		return
 	}
 	const shown = 3
 	m.add(`<ul class="tags" aria-label="Tags">`)
-	for _, t := range c.Tags[:min(shown, len(c.Tags))] {
-		m.add(`<li><bdi>%s</bdi></li>`, t.Name)
+	for _, t := range all[:min(shown, len(all))] {
+		m.add(`<li title="%s"><bdi>%s</bdi></li>`, t.Name, t.Name)
 	}
-	if left := len(c.Tags) - shown; left > 0 {
-		m.add(`<li>+%s</li>`, p.number(left))
+	if left := len(all) - shown; left > 0 {
+		m.add(`<li class="more">+%s</li>`, p.number(left))
 	}
 	m.add(`</ul>`)
 }
@@ -250,8 +283,8 @@ func (p *press) courses(m *markup, c *customers.Customer) {
 // spent adds what a customer spent.
 func (p *press) spent(m *markup, w worth) {
 	switch {
-	case w.Returned:
-		m.add(`<b class="none">Refunded</b>`)
+	case w.Returned != "":
+		m.add(`<b class="none">%s</b>`, w.Returned)
 	case w.Main != nil:
 		m.add(`<b>%s</b>`, p.locale.Money(*w.Main))
 	default:
@@ -267,7 +300,10 @@ func (p *press) spent(m *markup, w worth) {
 	if w.Back != nil {
 		parts = append(parts, p.locale.Money(*w.Back)+" refunded")
 	}
-	if len(parts) > 0 {
-		m.add(`<small>%s</small>`, strings.Join(parts, " "))
+	if w.Lost != nil {
+		parts = append(parts, p.locale.Money(*w.Lost)+" disputed")
+	}
+	if text := strings.Join(parts, " "); text != "" {
+		m.add(`<small title="%s">%s</small>`, text, text)
 	}
 }

@@ -94,6 +94,7 @@ func (p *press) functions() template.FuncMap {
 	return template.FuncMap{
 		"money":   func(m store.Money) string { return p.locale.Money(m) },
 		"ordered": func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
+		"sum":     func(all []store.Money) string { return p.locale.Monies(all) },
 		"rows":    p.rows,
 		"more":    p.more,
 		"count":   func(n int64) string { return p.locale.Number(n) },

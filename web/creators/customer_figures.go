@@ -1,6 +1,7 @@
 package creators
 
 import (
+	"rollcall/store"
 	"rollcall/store/customers"
 )
 
@@ -8,6 +9,7 @@ import (
 type customerFigures struct {
 	Paid     int                    // payments of money
 	First    *customers.PaymentFact // of them; nil: none
+	Disputed []store.Money          // lost, or withdrawn for now
 	Finished int                    // courses
 	Progress float64                // average of all courses, percent
 }
@@ -22,6 +24,11 @@ func figuresOf(c customers.Customer, e customers.Explanation) (f customerFigures
 		f.Paid++
 		if f.First == nil || p.PaidAt.Before(f.First.PaidAt) {
 			f.First = p
+		}
+	}
+	for _, total := range e.TotalSpent {
+		if total.Disputed.Amount > 0 {
+			f.Disputed = append(f.Disputed, total.Disputed)
 		}
 	}
 	for _, course := range c.Courses {

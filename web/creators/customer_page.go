@@ -109,7 +109,7 @@ func (s *Pages) showCustomerPage(w http.ResponseWriter, r *http.Request, f custo
 	if page.Why, err = reader.Explain(ctx, storeID, id); err != nil {
 		return err
 	}
-	page.Payments, page.Figures = paymentsOf(page.Why), figuresOf(page.Customer, page.Why)
+	page.Payments, page.Figures = paymentsOf(page.Why, s.Cfg.Now()), figuresOf(page.Customer, page.Why)
 	page.StripeURLs = stripeURLs(page.Why)
 	if page.Store, err = reader.Store(ctx, storeID); err != nil {
 		return err

@@ -23,6 +23,31 @@ type payment struct {
 
 	Subscription *customers.SubscriptionFact // nil: a single payment
 	Payments     []payment                   // of the subscription, newest first
+	Until        *until                      // nil: nothing is known of its end
+}
+
+// until is what happens to a subscription at the end of a period, or happened.
+type until struct {
+	Does string // renews
+	At   time.Time
+}
+
+// untilOf is what is known of a subscription's end. A period that is over was followed by nothing that is known.
+func untilOf(s customers.SubscriptionFact, now time.Time) *until {
+	switch at := s.CurrentPeriodEnd; {
+	case s.EndedAt != nil:
+		return &until{"ended", *s.EndedAt}
+	case at == nil, !s.Active:
+		return nil
+	case s.CancelAtPeriodEnd && at.Before(now):
+		return &until{"was to end on", *at}
+	case s.CancelAtPeriodEnd:
+		return &until{"ends", *at}
+	case at.Before(now):
+		return &until{"was to renew on", *at}
+	default:
+		return &until{"renews", *at}
+	}
 }
 
 // state is how a payment or subscription stands; Tone is good, bad or neutral.
@@ -30,12 +55,13 @@ type state struct{ Label, Tone string }
 
 // paymentsOf lists a customer's payments, newest first. Those of a subscription are
 // inside it.
-func paymentsOf(e customers.Explanation) (all []payment) {
+func paymentsOf(e customers.Explanation, now time.Time) (all []payment) {
 	subscriptions := map[string]*payment{}
 	for i := range e.Subscriptions {
 		s := &e.Subscriptions[i]
 		subscriptions[s.Ref] = &payment{Title: cmp.Or(text(s.Plan), s.ID), At: s.StartedAt, State: subscriptionState(*s),
-			Gross: s.Price, StripeURL: stripeURL(s.Account, s.ID, s.Origins), Subscription: s}
+			Gross: s.Price, StripeURL: stripeURL(s.Account, s.ID, s.Origins), Subscription: s,
+			Until: untilOf(*s, now)}
 	}
 	for _, p := range e.Payments {
 		row := payment{Title: cmp.Or(text(p.Title), strings.ReplaceAll(p.Kind, "_", " ")), At: &p.PaidAt,
