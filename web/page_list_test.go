@@ -60,7 +60,7 @@ func TestPageList(t *testing.T) {
 	same(t, "tabs", []string{"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2"}, p.Texts(".tabs nav a"))
 	same(t, "figures", []string{"Net revenue $318.00 + €25.00", "Paying share 67% 4 of 6",
 		"Average progress 50% 1 finished",
-		"New customers, last 30 days · 3, up from 1 " + joined(29*day) + " " + joined(15*day) + " " + joined(0) + " 4"},
+		"New customers, last 30 days · 3, up from 1 " + joined(29*day) + " " + joined(15*day) + " " + joined(0) + " 1"},
 		p.Texts(".kpis > div"))
 	same(t, "days with newcomers", []string{"20", "5", daysSince(2 * time.Hour)}, browser.Eval[[]string](p, `(() => {
 		const bars = [...document.querySelectorAll(".kpis rect")];

@@ -157,7 +157,7 @@ func chartOf(days []customers.Day, today time.Time) chart {
 			c.Most = max(c.Most, d.Customers)
 		}
 	}
-	c.Scale = max(4, c.Most) // so that a few new customers look like a few
+	c.Scale = max(1, c.Most)
 	for i := range chartDays {
 		at := since.AddDate(0, 0, i)
 		height := int((of[at]*chartHeight + c.Scale - 1) / c.Scale)
