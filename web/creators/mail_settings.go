@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
@@ -18,6 +19,7 @@ type mailSettings struct {
 	Lacks    []string
 	Hours    map[string]string // quiet_from and quiet_to, as typed
 	Numbers  map[string]string // cap_day, cap_week and daily_limit, as typed
+	WarmUp   string            // warm_up_from, as typed
 	Tracking []core.Option
 }
 
@@ -54,6 +56,9 @@ func (m *mailSettings) written() {
 	m.Hours = map[string]string{"quiet_from": text(m.QuietFrom), "quiet_to": text(m.QuietTo)}
 	m.Numbers = map[string]string{"cap_day": text(m.CapDay), "cap_week": text(m.CapWeek),
 		"daily_limit": text(m.DailyLimit)}
+	if m.WarmUpFrom != nil {
+		m.WarmUp = m.WarmUpFrom.Format(time.DateOnly)
+	}
 }
 
 // readMail reads the form.
@@ -81,6 +86,15 @@ func readMail(form url.Values, old storemail.Settings) (m mailSettings, err erro
 		}
 		*field.to = &n
 	}
+	m.WarmUp, m.WarmUpFrom = strings.TrimSpace(form.Get("warm_up_from")), nil
+	if m.WarmUp != "" {
+		day, wrong := time.Parse(time.DateOnly, m.WarmUp)
+		if wrong != nil && err == nil {
+			err = pg.Refuse("warm_up_from", "must be a day, as 2026-01-31")
+		}
+		m.WarmUpFrom = &day
+	}
+	m.SoftOptIn = form.Has("soft_opt_in")
 	return m, err
 }
 
@@ -98,6 +112,9 @@ func (s *Pages) MailSettingsForm(w http.ResponseWriter, r *http.Request) error {
 	form, err := readMail(r.PostForm, old)
 	if err == nil {
 		err = mails.Save(r.Context(), r.PathValue("store"), form.Settings)
+	}
+	if err == nil && page.IsAdmin { // only operators may
+		err = mails.AllowSoftOptIn(r.Context(), r.PathValue("store"), form.SoftOptIn)
 	}
 	if page.Mail = &form; page.refused(err) {
 		return s.showSettings(w, r, page)
