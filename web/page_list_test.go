@@ -302,6 +302,7 @@ func TestPageNobody(t *testing.T) {
 			{"/store/new/customers", "No customers yet", ""},
 			{listPath + "?q=nobody&type=lead", "No customers match these filters", listPath},
 			{listPath + "?spent_min=abc", `Spent at least: "abc" is not allowed`, listPath},
+			{listPath + "?spent_min=abc&first_seen_after=zzz", `Joined in the last: "zzz" is not allowed`, listPath},
 			{listPath + "?typo=1", "typo", listPath},
 			{listPath + "?cursor=" + end, "End of the list", ""},
 		} {
@@ -325,6 +326,25 @@ func TestPageNobody(t *testing.T) {
 	p.Has(".empty", `Spent at least: "abc" is not allowed`)
 	p.Type("#f-spent_min", "20\t")
 	listed(p, "Bob Stone", "Zoë Müller")
+}
+
+// A page has one locale: in its sentences, and in what is typed into its forms. The API keeps the point.
+func TestListInGerman(t *testing.T) {
+	x := open(t, nil)
+	x.hear(t, append(studio(), enrolled("Ann Lee", "mixing", "45.5", time.Hour))...)
+	german := withHeader("Accept-Language", "de")
+	page := x.get(t, listPath+"?progress_min=1,5&spent_max=10,25&sort=name", asAdmin, german)
+	wants(t, page.text, "Reached 45\u00a0% in Mixing Basics", "at least 1,5\u00a0%", `name="progress_min" value="1,5"`,
+		"at most 10,25", "progress_min=1.5", "spent_max=10.25")
+	if page.StatusCode != 200 {
+		t.Errorf("%d", page.StatusCode)
+	}
+	wants(t, x.get(t, listPath+"?progress_min=1.5", asAdmin, german).text, "at least 1,5\u00a0%")
+	for _, path := range []string{listPath + "?spent_max=1.234,5", "/api/stores/studio/customers?spent_max=1,5"} {
+		if got := x.get(t, path, asAdmin, german); got.StatusCode != 400 {
+			t.Errorf("%s: %d", path, got.StatusCode)
+		}
+	}
 }
 
 // cursorAfter is where the list goes on after its last customer.
@@ -399,11 +419,11 @@ func TestSentences(t *testing.T) {
 		"Paid for Mixing":       {LastActivity: "payment"},
 	} {
 		c.LastActivityOf = customers.Subject{ID: "mixing", Title: "Mixing"}
-		if got := core.Did(c); got != want {
+		if got := core.Did(c, show.English); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if got := core.Did(customers.Customer{LastActivity: "sign_in"}); got != "Signed in" {
+	if got := core.Did(customers.Customer{LastActivity: "sign_in"}, show.English); got != "Signed in" {
 		t.Errorf("%q", got)
 	}
 }

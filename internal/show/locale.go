@@ -2,6 +2,7 @@ package show
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -82,6 +83,21 @@ func (l *Locale) Plural(n int64, what string) string {
 func (l *Locale) Percent(of100 float64) string {
 	return l.printer.Sprint(number.Percent(math.Floor(of100) / 100))
 }
+
+// Percentage writes a percentage that is given as a number with a point: 99.5 is 99.5% or 99,5 %.
+func (l *Locale) Percentage(plain string) string {
+	of100, err := strconv.ParseFloat(plain, 64)
+	if err != nil {
+		return plain + "%"
+	}
+	return l.printer.Sprint(number.Percent(of100/100, number.MaxFractionDigits(6)))
+}
+
+// Decimal writes a number that is given with a point, as people type it: 1.5 or 1,5.
+func (l *Locale) Decimal(plain string) string { return strings.Replace(plain, ".", l.point, 1) }
+
+// Plain is a number that a person typed, with a point. A point stays one.
+func (l *Locale) Plain(typed string) string { return strings.Replace(typed, l.point, ".", 1) }
 
 // symbol is how the locale writes a currency: $, US$ or USD.
 func (l *Locale) symbol(code string) string {

@@ -21,7 +21,7 @@ func typeIcon(kind string) template.HTML {
 }
 
 // Did says in a sentence what a customer did last.
-func Did(c customers.Customer) string {
+func Did(c customers.Customer, locale *show.Locale) string {
 	of := c.LastActivityOf.Title
 	if of == "" {
 		return activities[c.LastActivity]
@@ -29,7 +29,7 @@ func Did(c customers.Customer) string {
 	if c.LastActivity == "progress" {
 		i := slices.IndexFunc(c.Courses, func(x customers.Course) bool { return x.ID == c.LastActivityOf.ID })
 		if i >= 0 {
-			return "Reached " + percent(c.Courses[i].Progress) + "% in " + of
+			return "Reached " + locale.Percent(c.Courses[i].Progress) + " in " + of
 		}
 	}
 	if verb := verbs[c.LastActivity]; verb != "" {
@@ -165,7 +165,7 @@ func (p *press) rows(all []Row, expects bool) template.HTML {
 }
 
 func (p *press) row(m *markup, c *customers.Customer, link string, expects bool) {
-	called, did := Called(*c), Did(*c)
+	called, did := Called(*c), Did(*c, p.locale)
 	m.add(`<tr class="person">
 <td class="c"><input type="checkbox" name="id" value="%s" form="chosen" aria-label="Select %s" data-email="%s"></td>
 <td class="who"><div>

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 )
 
@@ -23,6 +24,9 @@ type Shell struct {
 
 // view makes pages follow the reader of the shell.
 func (s Shell) view() View { return s.look }
+
+// Locale is that of the page.
+func (s Shell) Locale() *show.Locale { return s.look.locale }
 
 // Zone is the time zone of the page: the store's, or UTC.
 func (s Shell) Zone() *time.Location { return cmp.Or(s.look.zone, time.UTC) }

@@ -32,7 +32,6 @@ func (s *Site) functions() template.FuncMap {
 		"stamp":    func(t any) string { return momentOf(t).UTC().Format(time.RFC3339) },
 		"initials": Initials,
 		"hue":      hue,
-		"sentence": Did,
 		"typeicon": typeIcon,
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },

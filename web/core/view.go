@@ -30,12 +30,16 @@ var plainView = View{locale: show.English, zone: time.UTC}
 // viewOf is the view of a person's browser on a store. The script of pages names the browser's
 // time zone in a cookie.
 func viewOf(r *http.Request, of customers.Around) View {
-	accept := strings.Join(r.Header.Values("Accept-Language"), ",")
 	zone := cmp.Or(show.Zone(of.TimeZone), show.Zone(of.Reported))
 	if own, err := r.Cookie("zone"); err == nil && zone == nil {
 		zone = show.Zone(own.Value)
 	}
-	return View{locale: show.LocaleFor(accept), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
+	return View{locale: LocaleOf(r), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
+}
+
+// LocaleOf is the locale of a person's browser.
+func LocaleOf(r *http.Request) *show.Locale {
+	return show.LocaleFor(strings.Join(r.Header.Values("Accept-Language"), ","))
 }
 
 // viewed is the data of a page that knows its reader.
@@ -92,16 +96,17 @@ func (s *Site) press(data any) *press {
 // functions are those that depend on the view. Times are a time.Time or a *time.Time.
 func (p *press) functions() template.FuncMap {
 	return template.FuncMap{
-		"money":   func(m store.Money) string { return p.locale.Money(m) },
-		"ordered": func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
-		"sum":     func(all []store.Money) string { return p.locale.Monies(all) },
-		"rows":    p.rows,
-		"more":    p.more,
-		"count":   func(n int64) string { return p.locale.Number(n) },
-		"number":  p.number,
-		"plural":  func(n int, what string) string { return p.locale.Plural(int64(n), what) },
-		"many":    func(n int64, what string) string { return p.locale.Plural(n, what) },
-		"share":   func(of100 float64) string { return p.locale.Percent(of100) },
+		"money":    func(m store.Money) string { return p.locale.Money(m) },
+		"ordered":  func(all []store.Money) []store.Money { return show.Ordered(all, p.currencies) },
+		"sentence": func(c customers.Customer) string { return Did(c, p.locale) },
+		"sum":      func(all []store.Money) string { return p.locale.Monies(all) },
+		"rows":     p.rows,
+		"more":     p.more,
+		"count":    func(n int64) string { return p.locale.Number(n) },
+		"number":   p.number,
+		"plural":   func(n int, what string) string { return p.locale.Plural(int64(n), what) },
+		"many":     func(n int64, what string) string { return p.locale.Plural(n, what) },
+		"share":    func(of100 float64) string { return p.locale.Percent(of100) },
 
 		"ago":       func(t any) string { return show.Since(p.now(), momentOf(t)) },
 		"day":       func(t any) string { return show.Day(p.local(t)) },

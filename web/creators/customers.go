@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -76,9 +77,21 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 	page.First, page.Figures.counted = firstOf(q), q.Has("count")
 	q.Del("count")
 	q.Del("from")
+	plain(q, core.LocaleOf(r))
 	var wrong error
 	page.Filter, wrong = customers.ParseFilter(r.PathValue("store"), q)
 	return cmp.Or(err, wrong)
+}
+
+// plain has numbers of a filter written as in its address: with a point.
+func plain(q url.Values, locale *show.Locale) {
+	for _, p := range new(customers.Filter).Params() {
+		for i, typed := range q[p.Name] {
+			if isNumber(p) {
+				q[p.Name][i] = locale.Plain(typed)
+			}
+		}
+	}
 }
 
 // list reads the customers and the figures, and shows them.

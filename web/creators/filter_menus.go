@@ -2,9 +2,11 @@ package creators
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -69,7 +71,7 @@ func (p *customersPage) menus() {
 			i = len(all)
 			all = append(all, filterGroup{Name: name, Label: label})
 		}
-		all[i].add(p.menu(f))
+		all[i].add(p.menu(f), p.Locale())
 	}
 	for _, g := range all {
 		if len(g.Parts) == 0 && !g.Wrong || p.isTab(g.Name) {
@@ -86,6 +88,9 @@ func (p *customersPage) menus() {
 	if p.Filter.Rule != "" {
 		p.Chips = append(p.Chips, filterGroup{Name: "rule", Label: "Rule", Parts: []string{p.ruleText()},
 			URL: p.with("rule", "")})
+	}
+	if p.Refused != nil {
+		p.Wrong = p.trouble()
 	}
 	offered := sorts
 	if p.Forecasts {
@@ -114,11 +119,46 @@ func (p *customersPage) ruleText() string {
 // menu is the control of a parameter.
 func (p *customersPage) menu(f pg.Param) core.Menu {
 	m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
-	if p.Refused != nil && f.Name == p.Refused.Name {
-		m.Wrong = p.Refused.Reason
-		p.Wrong = cmp.Or(f.Chip, f.Label) + ": " + p.Refused.Reason
+	if isNumber(f) {
+		m.Chosen = p.Locale().Decimal(m.Chosen)
+	}
+	if p.Refused != nil {
+		m.Wrong = p.wrong(f)
 	}
 	return m
+}
+
+// isNumber tells whether people may type a parameter's value with the decimal separator of their language.
+func isNumber(p pg.Param) bool { return p.Kind == customers.Amount || p.Kind == customers.Percent }
+
+// wrong is why the value of a parameter is not valid; empty: it is. What was read first is refused first, but others may
+// be wrong, too.
+func (p *customersPage) wrong(f pg.Param) string {
+	if f.Name == p.Refused.Name {
+		return p.Refused.Reason
+	}
+	for _, value := range f.Given() {
+		if bad, is := errors.AsType[*pg.BadParam](f.Check(value)); is {
+			return bad.Reason
+		}
+	}
+	return ""
+}
+
+// trouble is what is wrong with the filter, in the words of its fields.
+func (p *customersPage) trouble() string {
+	var all []string
+	for _, g := range p.Chips {
+		for _, m := range g.Menus {
+			if m.Wrong != "" {
+				all = append(all, cmp.Or(m.Chip, m.Label)+": "+m.Wrong+".")
+			}
+		}
+	}
+	if p.Refused.Name == "rule" {
+		all = append(all, "Rule: it is not written as rules are. Follow the link to it again, or clear the filters.")
+	}
+	return cmp.Or(strings.Join(all, " "), p.Wrong)
 }
 
 // isTab tells whether the tab that is current says what a group of parameters says.
@@ -127,16 +167,16 @@ func (p *customersPage) isTab(group string) bool {
 }
 
 // add adds the control of a parameter to the group.
-func (g *filterGroup) add(m core.Menu) {
+func (g *filterGroup) add(m core.Menu, locale *show.Locale) {
 	g.Menus = append(g.Menus, m)
 	g.Wrong = g.Wrong || m.Wrong != ""
 	if m.Chosen != "" {
-		g.Parts = append(g.Parts, chipPart(m))
+		g.Parts = append(g.Parts, chipPart(m, locale))
 	}
 }
 
 // chipPart is what is chosen of a parameter, in the words of a chip.
-func chipPart(m core.Menu) string {
+func chipPart(m core.Menu, locale *show.Locale) string {
 	if m.Group == "course" && m.Name == "completed" {
 		return map[string]string{"yes": "completed", "no": "not completed"}[m.Chosen]
 	}
@@ -146,9 +186,20 @@ func chipPart(m core.Menu) string {
 			texts = append(texts, o.Label)
 		}
 	}
-	text := cmp.Or(strings.Join(texts, " or "), strings.Join(m.Given(), " or "))
+	for _, value := range m.Given() {
+		switch {
+		case len(m.Options) > 0:
+		case m.Kind == customers.Percent:
+			texts = append(texts, locale.Percentage(value))
+		case isNumber(m.Param):
+			texts = append(texts, locale.Decimal(value))
+		default:
+			texts = append(texts, value+m.Unit)
+		}
+	}
+	text := strings.Join(texts, " or ")
 	before, after := phrase(m, strings.Contains(text, "-"))
-	return before + text + m.Unit + after
+	return before + text + after
 }
 
 // phrase is what stands before and after the value of a parameter; dated tells that a

@@ -2,11 +2,11 @@ package creators
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/web/core"
 )
@@ -168,16 +168,16 @@ func chartOf(days []customers.Day, today time.Time) chart {
 
 // Change is the difference to as many days before, for people. Of a few customers it is
 // no percentage.
-func (c chart) Change() string {
+func (c chart) Change(locale *show.Locale) string {
 	switch by := c.Came - c.Before; {
 	case c.Came == 0 && c.Before == 0:
 		return ""
 	case by == 0:
 		return "as many as before"
 	case c.Before < 10:
-		return fmt.Sprintf("%s from %d", direction(by), c.Before)
+		return direction(by) + " from " + locale.Number(c.Before)
 	default:
-		return fmt.Sprintf("%s %d%%", direction(by), max(by, -by)*100/c.Before)
+		return direction(by) + " " + locale.Percent(float64(max(by, -by)*100/c.Before))
 	}
 }
 
