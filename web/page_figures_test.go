@@ -9,6 +9,7 @@ import (
 
 	"rollcall/internal/testing/browser"
 	"rollcall/store"
+	"rollcall/web/core"
 )
 
 // The counts of the tabs obey all filters but the tab that is chosen, and each tab leads
@@ -177,4 +178,16 @@ func TestUnknownStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	api("/api/stores/nosuch/customers", 200)
+}
+
+// Only growth has the colour of growth.
+func TestChangeOfNewcomers(t *testing.T) {
+	x := open(t, func(c *core.Config) { c.Now = time.Now })
+	x.hear(t, studio()...)
+	for _, want := range []string{`<span class="change grew">· 3, up from 1`, `<span class="change">· 0, down from 3`} {
+		if got := x.get(t, listPath, asAdmin); !strings.Contains(got.text, want) {
+			t.Errorf("no %s: %.3000s", want, got.text)
+		}
+		x.exec(t, `UPDATE customers SET first_seen_at = first_seen_at - interval '30 days'`)
+	}
 }

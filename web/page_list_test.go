@@ -397,7 +397,10 @@ func TestPagePinned(t *testing.T) {
 	listed(p, "Bob Stone")
 	p.Lists(".chip summary > *", "In the segment", "Big <b>spenders")
 	p.Has(`.pinned [aria-current]`, "Big <b>spenders")
+	p.Lists(".tabs [aria-current]", "Big <b>spenders 1") // and no tab
 	p.Has(".tabs nav a", "All 1")
+	p.Click(".tabs nav a:nth-child(3)")
+	p.Until(`document.querySelector(".tabs nav [aria-current]").innerText === "Customers 1"`)
 	p.Go(listPath + `?rule={"spent":{"min":"100"}}`)
 	listed(p, "Bob Stone")
 	p.Has(".chip .said", "Customers who")

@@ -32,7 +32,7 @@ func TestPageSegments(t *testing.T) {
 		p.Lists("main li strong", "At risk", "Stuck", "Finished", "Never started", "Big spenders", "New this week")
 		p.Click(`[aria-label="Copy and change Stuck"]`)
 		p.Has(".preview .says", "Customers who are enrolled in a course (progress at least 1%, not completed)")
-		p.Until(`document.querySelector("#name").value === "Stuck"`)
+		p.Until(`document.querySelector("#name").value === "Stuck (copy)"`)
 		p.Go(segmentsPath)
 		p.Click(`.head a`)
 		p.Until(`location.pathname.endsWith("/new")`)

@@ -55,7 +55,7 @@ func TestPageCreator(t *testing.T) {
 		"exp": time.Now().Add(time.Hour).Unix()})
 	p.Cookie(access.ClerkCookie, sign(t, clerkKey, nil, session))
 	p.Go(listPath)
-	same(t, "bar", []string{"Aurora Academy", "Customers", "Segments", "Mail", "Value", "Settings"},
+	same(t, "bar", []string{"Aurora Academy", "Customers", "Segments", "Value", "Mail", "Settings"},
 		p.Texts(".top bdi:not(.menu bdi), .top nav a"))
 	p.Click(".person h2 a")
 	p.Has("h1", "Ann Lee")

@@ -235,14 +235,27 @@ func (s *Server) mux() *http.ServeMux {
 				r.handle = s.Gates.Requests.Through(r.handle)
 			}
 		}
-		mux.Handle(path, s.Answer(s.dispatch(routes)))
+		mux.Handle(path, s.Answer(s.dispatch(routes, above(path, byPath))))
 	}
 	mux.Handle("/", s.Answer(func(http.ResponseWriter, *http.Request) error { return core.ErrNoRoute }))
 	return mux
 }
 
-// dispatch selects the route by method, and admits the visitor.
-func (s *Server) dispatch(routes []route) core.Handler {
+// above is how many steps up from a path the next page is.
+func above(path string, byPath map[string][]route) (steps int) {
+	for path != "" {
+		path = path[:strings.LastIndexByte(path, '/')]
+		steps++
+		if slices.ContainsFunc(byPath[path], func(r route) bool { return r.method == http.MethodGet }) {
+			return steps
+		}
+	}
+	return 0
+}
+
+// dispatch selects the route by method, and admits the visitor. A form that failed leaves its
+// address in the browser: who opens that gets the page so many steps above.
+func (s *Server) dispatch(routes []route, above int) core.Handler {
 	var allow []string
 	for _, r := range routes {
 		allow = append(allow, r.method)
@@ -254,6 +267,11 @@ func (s *Server) dispatch(routes []route) core.Handler {
 		i := slices.IndexFunc(routes, func(x route) bool {
 			return x.method == "" || x.method == r.Method || x.method == http.MethodGet && r.Method == http.MethodHead
 		})
+		if i < 0 && above > 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !core.IsAPI(r) {
+			up := strings.Split(r.URL.EscapedPath(), "/")
+			http.Redirect(w, r, core.Address(strings.Join(up[:len(up)-above], "/"), r.URL.Query()), http.StatusSeeOther)
+			return nil
+		}
 		if i < 0 {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
 			return core.ErrMethod

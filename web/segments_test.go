@@ -14,7 +14,7 @@ func TestSegmentsSayWhoIsIn(t *testing.T) {
 	asJSON := withHeader("Content-Type", "application/json")
 	const path, rule = "/api/stores/studio/segments", `{"enrollment": {"course": "mixing", "progress_max": 50}}`
 	const text = `"text":"Customers who are enrolled in Mixing Basics (progress at most 50%)."`
-	made := x.send(t, "POST", path, `{"name": "Stuck", "kind": "dynamic", "rule": `+rule+`}`, asAdmin, asJSON)
+	made := x.send(t, "POST", path, `{"name": "Halfway", "kind": "dynamic", "rule": `+rule+`}`, asAdmin, asJSON)
 	static := x.send(t, "POST", path, `{"name": "Friends", "kind": "static"}`, asAdmin, asJSON)
 	if !strings.Contains(static.text, `"text":"Customers who were put into it."`) {
 		t.Errorf("static: %s", static.text)

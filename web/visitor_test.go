@@ -281,12 +281,13 @@ func answers(r route, is standing) string {
 	case strings.HasPrefix(r.path, "/store/{store}/mail/campaigns/{campaign}"):
 		return "200 303 400 404 409" // let in; it is gone after the first who deletes it
 	case strings.HasPrefix(r.path, "/store/{store}/mail/recipes/"), strings.HasSuffix(r.path, "/mail/pause"),
-		strings.HasSuffix(r.path, "/mail/resume"), strings.HasSuffix(r.path, "/mail/stop"):
+		strings.HasSuffix(r.path, "/mail/resume"), strings.HasSuffix(r.path, "/mail/stop"),
+		strings.HasSuffix(r.path, "/mail/lift"):
 		return "303" // let in, and led to what it did
-	case strings.HasSuffix(r.path, "/mail/lift"):
-		return "303 404" // let in, or told that nothing is to be lifted
 	case strings.HasPrefix(r.path, "/store/{store}/segments/{segment}"):
 		return "200 303 400 404" // let in; it is gone after the first who deletes it
+	case strings.HasSuffix(r.path, "/delete"), strings.HasSuffix(r.path, "/remove"):
+		return "303" // let in, and led back: it is gone
 	case r.method == "POST" && strings.HasPrefix(r.path, "/store/"):
 		return "400 404" // let in, and told that there is no such note
 	case strings.HasSuffix(r.path, "/stops/manual"):

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -132,6 +133,9 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 		if err := checkNested(append(all, g)); err != nil {
 			return err
 		}
+		if err := free(ctx, tx, g.Name); err != nil {
+			return err
+		}
 		rows := pg.Query(ctx, tx, `
 			INSERT INTO segments (id, store_id, name, folded, kind, rule, pinned, watched, created_by)
 			VALUES ($1, $2, $3, `+tags.Folded("$3")+`, $4, $5, $6, $7, $8)
@@ -166,6 +170,11 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 			return err
 		}
 		g = *old
+		if c.Name != nil {
+			if err := free(ctx, tx, g.Name); err != nil {
+				return err
+			}
+		}
 		rows := pg.Query(ctx, tx, updateSQL, storeID, id, g.Name, g.rule(), g.Pinned, g.Watched)
 		g, err = pgx.CollectExactlyOneRow(rows, scan)
 		return err
@@ -272,13 +281,34 @@ func (s *Segments) alone(ctx context.Context, storeID string, do func(pgx.Tx, []
 	})
 }
 
+// free refuses the name of a segment that every store has.
+func free(ctx context.Context, db pg.Querier, name string) error {
+	var names []string
+	for _, ready := range customers.ReadySegments {
+		names = append(names, ready.Name)
+	}
+	_, err := pg.One(ctx, db, pgx.RowTo[int], `SELECT 1 FROM unnest($1::text[]) ready WHERE `+tags.Folded("ready")+` = `+
+		tags.Folded("$2"), names, name)
+	switch {
+	case err == nil:
+		return refuseTaken(name)
+	case errors.Is(err, pg.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
 // taken explains that the store has a segment of this name.
 func taken(err error, name string) error {
 	if pg.UniqueViolation(err) {
-		return pg.Refuse("name",
-			"%q is taken: the store has a segment that is called so, but perhaps for case, accents or spaces", name)
+		return refuseTaken(name)
 	}
 	return err
+}
+
+func refuseTaken(name string) error {
+	return pg.Refuse("name",
+		"%q is taken: the store has a segment that is called so, but perhaps for case, accents or spaces", name)
 }
 
 // Include puts a customer into a static segment; it does nothing if they are in it.

@@ -36,7 +36,7 @@ document.addEventListener("htmx:afterSettle", () => {
 	upto.textContent = last.toLocaleString();
 });
 
-// The keys: j and k move, x selects, Enter opens (the name of a customer is a link).
+// The keys: j and k move, x selects, b goes to the bar of the selection, Enter opens (the name of a customer is a link).
 (() => {
 	const typing = (element) => element.closest("input:not([type=checkbox]), select, textarea, [contenteditable], dialog");
 	const people = () => [...document.querySelectorAll(".person")];
@@ -52,6 +52,7 @@ document.addEventListener("htmx:afterSettle", () => {
 		j: () => move(1),
 		k: () => move(-1),
 		x: () => document.activeElement.closest(".person")?.querySelector("input").click(),
+		b: () => document.querySelector("#chosen :is([type=checkbox], .btn)")?.focus(),
 		f: () => {
 			const menu = document.querySelector("#filters .add");
 			if (!menu) return;

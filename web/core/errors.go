@@ -27,7 +27,7 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 
 // The failures that have an answer of their own.
 var (
-	ErrNoRoute  = &Failure{http.StatusNotFound, "not_found", "Page not found."}
+	ErrNoRoute  = &Failure{http.StatusNotFound, "not_found", "There is nothing at this address."}
 	errNotFound = &Failure{http.StatusNotFound, "not_found",
 		"Not found. It may have been removed, or you don't have access."}
 	ErrMethod = &Failure{http.StatusMethodNotAllowed, "method_not_allowed",

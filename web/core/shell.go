@@ -46,7 +46,7 @@ func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	}
 	base := "/store/" + url.PathEscape(id)
 	shell.Links = []tab{{"customers", base + "/customers", "Customers"}, {"segments", base + "/segments", "Segments"},
-		{"mail", base + "/mail", "Mail"}, {"value", base + "/value", "Value"}}
+		{"value", base + "/value", "Value"}, {"mail", base + "/mail", "Mail"}}
 	if v.Store == "" { // settings are for people
 		shell.Links = append(shell.Links, tab{"settings", base + "/settings", "Settings"})
 	}

@@ -222,8 +222,8 @@ func (s *Pages) NoteForm(w http.ResponseWriter, r *http.Request) error {
 
 // NoteDeleted handles the delete button of a note.
 func (s *Pages) NoteDeleted(w http.ResponseWriter, r *http.Request) error {
-	return s.backTo(w, r, "#notes", customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"),
-		r.PathValue("id"), r.PathValue("note")))
+	return s.backTo(w, r, "#notes", gone(customers.New(s.Cfg.Store).DeleteNote(r.Context(), r.PathValue("store"),
+		r.PathValue("id"), r.PathValue("note"))))
 }
 
 // backTo redirects to a part of the page, unless err is set.

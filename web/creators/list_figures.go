@@ -114,7 +114,7 @@ func (s *Pages) tabs(r *http.Request, p *customersPage) error {
 		{"Inactive", "", "inactive", stats.Total - stats.Active},
 	} {
 		p.Tabs = append(p.Tabs, tab{Label: t.label, URL: p.with("type", t.typ, "status", t.status), N: t.n, Known: known,
-			On: t.typ == p.Filter.Type && t.status == p.Filter.Status})
+			On: t.typ == p.Filter.Type && t.status == p.Filter.Status && (t.typ+t.status != "" || p.Filter.Segment == "")})
 	}
 	return nil
 }
@@ -165,6 +165,9 @@ func chartOf(days []customers.Day, today time.Time) chart {
 	}
 	return c
 }
+
+// Grew tells whether more were new than before.
+func (c chart) Grew() bool { return c.Came > c.Before }
 
 // Change is the difference to as many days before, for people. Of a few customers it is
 // no percentage.

@@ -247,7 +247,7 @@ func (s *Pages) backToCampaign(w http.ResponseWriter, r *http.Request, said stri
 // CampaignDeleted handles the button that deletes a draft.
 func (s *Pages) CampaignDeleted(w http.ResponseWriter, r *http.Request) error {
 	return changed(w, r, pathOf(r, "mail"), func() error {
-		return s.campaigns().Delete(r.Context(), r.PathValue("store"), r.PathValue("campaign"))
+		return gone(s.campaigns().Delete(r.Context(), r.PathValue("store"), r.PathValue("campaign")))
 	}, func(w http.ResponseWriter, r *http.Request, err error) error {
 		return s.showCampaign(w, r, campaignPage{}, err)
 	})

@@ -75,7 +75,7 @@ func (s *Pages) MailStopped(w http.ResponseWriter, r *http.Request) error {
 // MailLifted handles the button that takes that back.
 func (s *Pages) MailLifted(w http.ResponseWriter, r *http.Request) error {
 	return s.changeStop(w, r, func(to *storemail.Recipients, id int64) error {
-		return to.LiftByHand(r.Context(), r.PathValue("store"), id)
+		return gone(to.LiftByHand(r.Context(), r.PathValue("store"), id))
 	})
 }
 

@@ -34,9 +34,11 @@ type segmentPage struct {
 	Added    string // the place of a condition just added
 	Text     string // the rule as a sentence; empty: it is not valid yet
 	People   []customers.Customer
-	Wrong    string // why it was not saved
-	NameBad  string // why the name was refused
-	refused  string // what is wrong with the rule
+	Wrong    string        // why it was not saved
+	NameBad  string        // why the name was refused
+	Who      string        // an address that no customer has, of whom it was asked whether they are in it
+	Counted  *segmentCount // how many there are; nil: a script asks for it
+	refused  string        // what is wrong with the rule
 	size
 }
 
@@ -70,6 +72,11 @@ func (s *Pages) NewSegment(w http.ResponseWriter, r *http.Request) error {
 
 // Segment shows the form of a kept segment.
 func (s *Pages) Segment(w http.ResponseWriter, r *http.Request) error {
+	return s.showKept(w, r, segmentPage{})
+}
+
+// showKept shows the form of the segment in the path.
+func (s *Pages) showKept(w http.ResponseWriter, r *http.Request, page segmentPage) error {
 	g, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), r.PathValue("segment"))
 	if err != nil {
 		return err
@@ -80,7 +87,7 @@ func (s *Pages) Segment(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return s.showSegment(w, r, d, segmentPage{})
+	return s.showSegment(w, r, d, page)
 }
 
 // SegmentForm handles the buttons of the form: it changes the draft, or saves it.
@@ -187,8 +194,11 @@ func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, pag
 	}
 	page.Form = page.formOf(d.rule, "n", "")
 	status := http.StatusOK
-	if page.Wrong != "" {
+	switch {
+	case page.Wrong != "":
 		status = http.StatusBadRequest
+	case page.Who != "":
+		status = http.StatusNotFound
 	}
 	return s.Page(w, status, "segment.html", page)
 }
@@ -250,5 +260,10 @@ func (s *Pages) preview(r *http.Request, d draft, page *segmentPage) (err error)
 	s.IDs().Customers(page.People)
 	f.Limit = 0
 	page.size = sizeOf(f.Store, f.Values())
-	return nil
+	if r.PostForm.Get("count") != "" { // there is no script
+		var count segmentCount
+		count, err = s.sizeNow(r, f)
+		page.Counted = &count
+	}
+	return err
 }

@@ -1,10 +1,12 @@
 package creators
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"rollcall/store/customers"
+	"rollcall/store/pg"
 	"rollcall/store/segments"
 	"rollcall/web/core"
 )
@@ -23,6 +25,9 @@ type whyPage struct {
 func (s *Pages) SegmentWhy(w http.ResponseWriter, r *http.Request) (err error) {
 	page := whyPage{URL: pathOf(r, "segments")}
 	number, err := s.AskedCustomer(r)
+	if errors.Is(err, pg.ErrNotFound) {
+		return s.showKept(w, r, segmentPage{Who: r.URL.Query().Get("customer")})
+	}
 	if err != nil {
 		return err
 	}

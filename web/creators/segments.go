@@ -3,6 +3,7 @@ package creators
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -31,14 +32,18 @@ type segmentRow struct {
 
 // size is how a page fills in a count after it is loaded.
 type size struct {
-	ListURL  string // the customers
-	CountURL string // the part of a page with their number
+	ListURL    string // the customers
+	CountedURL string // the same with their number, even if it takes long
+	CountURL   string // the part of a page with their number
 }
 
 // sizeOf is the size of what a filter of a store selects.
 func sizeOf(storeID string, q url.Values) size {
 	base := "/store/" + url.PathEscape(storeID)
-	return size{core.Address(base+"/customers", q), core.Address(base+"/segments/count", q)}
+	counted := maps.Clone(q)
+	counted.Set("count", "1")
+	return size{core.Address(base+"/customers", q), core.Address(base+"/customers", counted),
+		core.Address(base+"/segments/count", q)}
 }
 
 // Segments shows a store's segments.
@@ -63,7 +68,7 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 	for _, one := range customers.ReadySegments {
 		page.Ready = append(page.Ready, segmentRow{
 			Segment: segments.Segment{ID: one.ID, Name: one.Name, Kind: segments.Dynamic, Rule: json.RawMessage(one.Rule)},
-			Copy:    core.Address(page.URL+"/new", url.Values{"rule": {one.Rule}, "name": {one.Name}})})
+			Copy:    core.Address(page.URL+"/new", url.Values{"rule": {one.Rule}, "name": {one.Name + " (copy)"}})})
 	}
 	for _, one := range kept {
 		page.Kept = append(page.Kept, segmentRow{Segment: one})
@@ -96,7 +101,7 @@ func (s *Pages) describe(ctx context.Context, storeID string, rows []segmentRow)
 // SegmentDeleted handles the button that deletes a segment.
 func (s *Pages) SegmentDeleted(w http.ResponseWriter, r *http.Request) error {
 	return s.changeSegment(w, r, func(g *segments.Segments) error {
-		return g.Delete(r.Context(), r.PathValue("store"), r.PathValue("segment"))
+		return gone(g.Delete(r.Context(), r.PathValue("store"), r.PathValue("segment")))
 	})
 }
 

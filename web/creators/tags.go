@@ -30,7 +30,7 @@ func (s *Pages) Tags(w http.ResponseWriter, r *http.Request) error {
 // showTags shows the page; refused is why a change was refused, or nil.
 func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) (err error) {
 	page := tagsPage{ListURL: pathOf(r, "customers"), URL: pathOf(r, "tags")}
-	if page.Shell, err = s.Shell(r, "tags"); err != nil {
+	if page.Shell, err = s.Shell(r, "customers"); err != nil {
 		return err
 	}
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), r.PathValue("store")); err != nil {
@@ -74,7 +74,7 @@ func (s *Pages) TagMerged(w http.ResponseWriter, r *http.Request) error {
 // TagDeleted handles the button that deletes a tag.
 func (s *Pages) TagDeleted(w http.ResponseWriter, r *http.Request) error {
 	return s.changeTag(w, r, func(t *tags.Tags) error {
-		return t.Delete(r.Context(), r.PathValue("store"), r.PathValue("tag"))
+		return gone(t.Delete(r.Context(), r.PathValue("store"), r.PathValue("tag")))
 	})
 }
 
@@ -100,6 +100,14 @@ func changed(w http.ResponseWriter, r *http.Request, back string, change func() 
 	}
 	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
+}
+
+// gone is the error of a removal, which is none if it was done before: a button may be pressed twice.
+func gone(err error) error {
+	if errors.Is(err, pg.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // isRefused tells whether an error says what of a form is not valid, or does not fit what is stored.
@@ -129,7 +137,7 @@ func (s *Pages) TagForm(w http.ResponseWriter, r *http.Request) error {
 // TagRemoved handles the button that takes a tag off a customer.
 func (s *Pages) TagRemoved(w http.ResponseWriter, r *http.Request) error {
 	err := tags.New(s.Cfg.Store).Take(r.Context(), r.PathValue("store"), r.PathValue("id"), r.PathValue("tag"))
-	return s.backTo(w, r, "#tags", err)
+	return s.backTo(w, r, "#tags", gone(err))
 }
 
 // readForm reads the form of a page.
