@@ -130,6 +130,7 @@ func TestStartRefused(t *testing.T) {
 			`dry_run, file, kind, only, since, store`,
 		`{"Kind": "clerk"}`: `400 invalid_body: \"Kind\" is not known`,
 		`{"kind": 7}`:       "400 invalid_body: kind must not be a number",
+		`{"kind": {}}`:      "400 invalid_body: kind must not be an object",
 		`{"kind": "stripe", "only": "customers"}`: "400 invalid_body: only must not be a string",
 		`{}`:                                       "400 invalid_parameter: kind",
 		`{"kind": "boats"}`:                        `400 invalid_parameter: kind: \"boats\" is not one of clerk`,

@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"rollcall/store/pg"
 )
@@ -42,7 +44,11 @@ func ParseRule(text string) (Rule, error) {
 		return Rule{}, pg.Refuse("rule", "is %d bytes long, at most %d are allowed", len(text), maxRule)
 	}
 	var value any
-	if err := json.Unmarshal([]byte(text), &value); err != nil || !pg.Storable(text) {
+	err := json.Unmarshal([]byte(text), &value)
+	if syntax, is := errors.AsType[*jsontext.SyntacticError](err); is && syntax.Err == jsontext.ErrDuplicateName {
+		return Rule{}, wrongAt(string(syntax.JSONPointer), "stands twice; give each key once")
+	}
+	if err != nil || !pg.Storable(text) {
 		return Rule{}, pg.Refuse("rule", `is not JSON; give for example {"tag": "tag_4k2mcv5x7h"}`)
 	}
 	r, err := readRule("", value)
@@ -145,7 +151,10 @@ func readPart(path string, p *Part, value any) (values []string, err error) {
 		if n, number := one.(float64); number {
 			text, ok = strconv.FormatFloat(n, 'f', -1, 64), true
 		}
-		if !ok || text == "" {
+		if one == "" {
+			return nil, wrongAt(path, "is empty; give a value")
+		}
+		if !ok {
 			return nil, wrongAt(path, "is no text and no number")
 		}
 		if err := p.check(path, text); err != nil {

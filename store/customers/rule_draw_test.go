@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,12 @@ func (d draw) value(about, part string) any {
 	return d.one(drawnMoney...)
 }
 
+// drawnNumber is a drawn number; 0 of none.
+func drawnNumber(drawn any) (n float64) {
+	n, _ = strconv.ParseFloat(fmt.Sprint(drawn), 64)
+	return n
+}
+
 func valuesOf(p *Part) (values []string) {
 	for _, c := range p.Choices {
 		values = append(values, c.Value)
@@ -122,8 +129,10 @@ func (d draw) leaf() map[string]any {
 	if len(parts) == 0 || t.Name == "spent" && parts["min"] == nil && parts["max"] == nil {
 		parts[t.Parts[0].Name] = d.value(t.Name, t.Parts[0].Name)
 	}
-	if most, both := parts["times_max"].(int); both && parts["times_min"] != nil {
-		parts["times_min"] = min(parts["times_min"].(int), most)
+	for _, of := range []string{"times_", "progress_", "alive_", ""} { // less than the minimum is refused
+		if most, is := parts[of+"max"]; is && drawnNumber(most) < drawnNumber(parts[of+"min"]) {
+			delete(parts, of+"min")
+		}
 	}
 	return map[string]any{t.Name: parts}
 }

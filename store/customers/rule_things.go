@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"rollcall/store"
 	"rollcall/store/mail"
@@ -214,13 +215,24 @@ func (t *Thing) checkTimes(path string, leaf Rule) error {
 	least, most := leaf.times()
 	switch {
 	case least == 0 && most < 0 && t.From != "":
-		return wrongAt(path+"/times_min", "0 is met by everyone; give 1 or more, or times_max")
-	case most >= 0 && most < least:
-		return wrongAt(path+"/times_max", "is less than times_min, so no one can meet it")
+		return wrongAt(path+"/times_min", "0 is met by everyone; give 1 or more, or a maximum")
 	case t.Name == "spent" && leaf.Parts["min"] == nil && leaf.Parts["max"] == nil:
 		return wrongAt(path, "lacks min or max")
 	}
+	for name := range leaf.Parts {
+		if of, is := strings.CutSuffix(name, "max"); is && leaf.number(name) < leaf.number(of+"min") {
+			return wrongAt(path+"/"+name, "is less than the minimum, so no one can meet it")
+		}
+	}
 	return nil
+}
+
+// number is the value of a part; 0 without one.
+func (r Rule) number(part string) (n float64) {
+	if v := r.Parts[part]; len(v) > 0 {
+		n, _ = strconv.ParseFloat(v[0], 64)
+	}
+	return n
 }
 
 // times are how many rows must meet a leaf: at least, and at most (below 0: any number).

@@ -150,6 +150,14 @@ func IDOf(r *http.Request) (int64, error) {
 	return id, nil
 }
 
+// withArticle is "a number", "an object".
+func withArticle(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 // ReadJSON reads a request's body, one JSON object, into v. It refuses names that v
 // lacks: what they ask for would not be done.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
@@ -169,7 +177,7 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	var wrong *json.UnmarshalTypeError
 	if err := json.Unmarshal(text, v); errors.As(err, &wrong) {
-		return BadBody("%s must not be a %s.", wrong.Field, wrong.Value)
+		return BadBody("%s must not be %s.", wrong.Field, withArticle(wrong.Value))
 	} else if refused := (*pg.BadParam)(nil); errors.As(err, &refused) {
 		return refused
 	} else if err != nil {

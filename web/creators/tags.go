@@ -51,11 +51,14 @@ func (s *Pages) showTags(w http.ResponseWriter, r *http.Request, refused error) 
 		why := core.Explain(refused)
 		page.Wrong, page.Editing, status = why.Message, r.PathValue("tag"), why.Status
 		if wrong, is := errors.AsType[*pg.BadParam](refused); is {
-			page.Wrong = "The " + wrong.Name + " " + wrong.Reason + "."
+			page.Wrong = tagFields[wrong.Name] + " " + wrong.Reason + "."
 		}
 	}
 	return s.Page(w, status, "tags.html", page)
 }
+
+// tagFields are what the fields of the forms are called.
+var tagFields = map[string]string{"name": "The name", "into": "The tag to merge into"}
 
 // TagRenamed handles the form that renames a tag.
 func (s *Pages) TagRenamed(w http.ResponseWriter, r *http.Request) error {
