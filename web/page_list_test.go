@@ -52,8 +52,8 @@ func TestPageList(t *testing.T) {
 		"BS Bob Stone bob.stone@mail.example Customer Mastering in the Box 10% +1 more $299.00 " +
 			"Enrolled in Mastering in the Box 3 h " + joined(40*day),
 		"ZM Zoë Müller zoe.muller@mail.example Customer Drum Kit Vol. 1 €25.00 Bought Drum Kit Vol. 1 5 d " + joined(5*day),
-		"RO Rita Okafor rita.okafor@mail.example Customer Inactive Drum Kit Vol. 1 Disputed $25.00 refunded $75.00 disputed " +
-			"Bought Drum Kit Vol. 1 2 w " + joined(20*day),
+		"RO Rita Okafor rita.okafor@mail.example Customer Inactive Drum Kit Vol. 1 Disputed $25.00 refunded " +
+			"$75.00 disputed Bought Drum Kit Vol. 1 2 w " + joined(20*day),
 		"IM Ivo Marek ivo.marek@mail.example Subscriber Inner Circle $19.00 Paid for Inner Circle 2 mo " + joined(60*day),
 		"L lena.voss@mail.example Lead Inactive — Enrolled in Mixing Basics 2 mo " + joined(80*day),
 	}, p.Texts(".person"))

@@ -131,8 +131,8 @@ func (p *customersPage) menu(f pg.Param) core.Menu {
 // isNumber tells whether people may type a parameter's value with the decimal separator of their language.
 func isNumber(p pg.Param) bool { return p.Kind == customers.Amount || p.Kind == customers.Percent }
 
-// wrong is why the value of a parameter is not valid; empty: it is. What was read first is refused first, but others may
-// be wrong, too.
+// wrong is why the value of a parameter is not valid; empty: it is. What was read first is refused first, but others
+// may be wrong, too.
 func (p *customersPage) wrong(f pg.Param) string {
 	if f.Name == p.Refused.Name {
 		return p.Refused.Reason
