@@ -80,8 +80,8 @@ func TestLeftCheckoutsAreWords(t *testing.T) {
 		now@x.example denied`)
 }
 
-// A recipe that is switched off and on again is another campaign: it mails no one for what the first mailed them for, and
-// who wants no more mails of this kind gets none, of whichever campaign.
+// A recipe that is switched off and on again is another campaign: it mails no one for what the first mailed them for,
+// and who wants no more mails of this kind gets none, of whichever campaign.
 func TestRecipeSwitchedOffAndOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -226,8 +226,8 @@ func TestRehearsalWritesNothing(t *testing.T) {
 		tag_a`)
 }
 
-// Of two runs that a customer may not have both, as the campaign lets no one in again or not so soon, one goes on when a
-// merge brings them together.
+// Of two runs that a customer may not have both, as the campaign lets no one in again or not so soon, one goes on when
+// a merge brings them together.
 func TestMergeAndReentry(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
