@@ -1,7 +1,7 @@
 package store
 
-// The runs of campaigns move with their customers. Of several with one key, which a merge brings together, one goes on:
-// the one that got furthest, and it counts all that any of them did as done. The others end.
+// The runs of campaigns move with their customers. Of several in which a customer may be only once, which a merge
+// brings together, one goes on: the one that got furthest, and it counts all that any of them did as done. The others end.
 const (
 	// runsMoved moves the movers' runs. They give up their keys, and so do those that are there.
 	runsMoved = `
@@ -21,32 +21,50 @@ const (
 	  AND x.email = m.into_email
 	  AND x.twin = 0`
 
-	// runsMerged gives each key to one run again. One that ended so before does not come back.
+	// runsMerged gives each key to one run again. One that ended so before does not come back. Of those that a customer
+	// may not be in at once, as their campaign lets no one in again, or not so soon, one goes on as well.
 	runsMerged = `
 	WITH there AS (
 		SELECT
-			y.id,
-			y.done,
-			row_number() OVER furthest AS nth,
-			first_value(y.id) OVER furthest AS winner
+			y.*,
+			k.reentry,
+			k.reentry_days,
+			row_number() OVER (
+				PARTITION BY y.campaign_id, y.email
+				ORDER BY (SELECT count(*) FROM jsonb_object_keys(y.done)) DESC, y.ended_at IS NOT NULL, y.id
+			) AS nth
 		FROM (SELECT DISTINCT store_id, into_email FROM ` + movedTo + `) t
 		JOIN runs y ON y.store_id = t.store_id AND y.email = t.into_email
+		LEFT JOIN campaigns k ON k.id = y.campaign_id
 		WHERE y.ended_for IS DISTINCT FROM 'merged'
-		WINDOW furthest AS (
-			PARTITION BY y.campaign_id, y.email, y.occurrence
-			ORDER BY (SELECT count(*) FROM jsonb_object_keys(y.done)) DESC, y.ended_at IS NOT NULL, y.id
-		)
+	),
+	placed AS (
+		SELECT y.id, y.done, f.winner, coalesce(f.lost, false) AS lost
+		FROM there y
+		CROSS JOIN LATERAL (
+			SELECT
+				(array_agg(o.id ORDER BY o.nth))[1] AS winner,
+				bool_or(o.occurrence = y.occurrence OR y.ended_at IS NULL) AS lost
+			FROM there o
+			WHERE o.campaign_id = y.campaign_id
+			  AND o.email = y.email
+			  AND o.nth < y.nth
+			  AND (o.occurrence = y.occurrence
+				OR y.reentry = 'never'
+				OR y.reentry = 'after'
+					AND abs(extract(epoch FROM o.became_due_at - y.became_due_at)) < 86400 * y.reentry_days)
+		) f
 	)
 	UPDATE runs x
 	SET
-		twin = CASE WHEN t.nth = 1 THEN 0 ELSE x.id END,
-		ended_at = CASE WHEN t.nth = 1 THEN x.ended_at ELSE coalesce(x.ended_at, now()) END,
-		ended_for = CASE WHEN t.nth = 1 THEN x.ended_for ELSE 'merged' END,
-		done = CASE WHEN t.nth = 1
-			THEN coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM there o CROSS JOIN LATERAL jsonb_each(o.done) d
-				WHERE o.winner = t.winner), '{}') || x.done
-			ELSE x.done
+		twin = CASE WHEN p.lost THEN x.id ELSE 0 END,
+		ended_at = CASE WHEN p.lost THEN coalesce(x.ended_at, now()) ELSE x.ended_at END,
+		ended_for = CASE WHEN p.lost THEN 'merged' ELSE x.ended_for END,
+		done = CASE WHEN p.lost
+			THEN x.done
+			ELSE coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM placed o CROSS JOIN LATERAL jsonb_each(o.done) d
+				WHERE o.winner = p.id), '{}') || x.done
 		END
-	FROM there t
-	WHERE t.id = x.id`
+	FROM placed p
+	WHERE p.id = x.id`
 )

@@ -71,7 +71,7 @@ func (c mailStopsListCmd) Run(e *env) error {
 func extent(s storemail.Stop) string {
 	switch {
 	case s.CampaignID != "":
-		return "campaign " + s.CampaignID
+		return "mails of " + s.CampaignID
 	case s.Reason == "unsubscribed" && s.Everywhere:
 		return "marketing of all stores"
 	case s.Reason == "unsubscribed":

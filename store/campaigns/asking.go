@@ -246,9 +246,38 @@ func (a *asking) again() string {
 	return had(` AND o.occurrence = r.occurrence`)
 }
 
+// elsewhere is SQL for whether another campaign of the same recipe mailed a customer for the same occurrence: who
+// switches a recipe off and on again has another campaign.
+func (a *asking) elsewhere(ctx context.Context, db pg.Querier) (string, error) {
+	others, err := pg.Column[string](ctx, db, `
+		SELECT id
+		FROM campaigns
+		WHERE store_id = $1
+		  AND recipe = $2
+		  AND recipe <> ''
+		  AND id <> $3
+		  AND state <> 'draft'`, a.c.store, a.c.Recipe, a.c.ID)
+	if err != nil || len(others) == 0 {
+		return "false", err
+	}
+	return `EXISTS (
+		SELECT
+		FROM runs o
+		JOIN mails m ON m.store_id = o.store_id AND m.email = o.email AND m.campaign_id = o.campaign_id
+			AND m.occurrence = o.occurrence AND m.status IN ('sending', 'sent', 'unknown')
+		WHERE o.campaign_id = ANY(` + a.args.Add(others) + `::text[])
+		  AND o.email = c.email
+		  AND o.occurrence = r.occurrence
+	)`, nil
+}
+
 // entering is SQL for who enters now: customer, email, occurrence, about, became_due_at and arm, by address.
 func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (string, error) {
 	audience, err := s.audience(ctx, db, a)
+	if err != nil {
+		return "", err
+	}
+	elsewhere, err := a.elsewhere(ctx, db)
 	if err != nil {
 		return "", err
 	}
@@ -270,7 +299,7 @@ func (s *Campaigns) entering(ctx context.Context, db pg.Querier, a *asking) (str
 	WHERE ` + store.NotAnonymous("c.email") + `
 	  AND c.email <> ALL (` + ownPeople(a) + `)` + audience + a.among("c.email") + `
 	  AND (r.became_due_at > ` + a.fill("@fresh", nil) + ` OR r.became_due_at <= ` + a.fill("@begun", nil) + `)
-	  AND ` + a.again() + a.goesOn() + `
+	  AND ` + a.again() + ` AND NOT ` + elsewhere + a.goesOn() + `
 	ORDER BY ` + one + `, r.became_due_at, r.occurrence`, nil
 }
 

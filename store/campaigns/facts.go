@@ -8,7 +8,7 @@ const (
 	aSubscription = "sub"
 	anInvoice     = "invoice"
 	aCheckout     = "checkout"
-	aQuarter      = "quarter"
+	aSilence      = "seen" // since that day
 )
 
 // Fact is something that goals and the conditions of steps ask of a run. It is bound to what the run is about: that

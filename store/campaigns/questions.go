@@ -131,9 +131,9 @@ var Questions = []Question{
 	},
 	{
 		Name: "silent", Label: "Not seen for some time",
-		Sentence: "Customers who have not been seen for {days} days, once in a quarter.",
-		Kind:     Flow, Numbers: []Number{age("days", 30)}, About: aQuarter, Goal: "back",
-		sql: `SELECT c.id AS customer, 'quarter:' || to_char((c.last_activity_at + @age) AT TIME ZONE @zone, 'YYYY"-Q"Q') AS
+		Sentence: "Customers who have not been seen for {days} days, at most once in 90 days.",
+		Kind:     Flow, Numbers: []Number{age("days", 30)}, About: aSilence, Goal: "back",
+		sql: `SELECT c.id AS customer, 'seen:' || to_char(c.last_activity_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS
 				occurrence, '' AS about, c.last_activity_at + @age AS became_due_at FROM customers c
 			WHERE c.store_id = @store AND c.facet = ANY(ARRAY(
 				WITH RECURSIVE facets AS (
@@ -142,7 +142,11 @@ var Questions = []Question{
 					SELECT (SELECT n.facet FROM customers n WHERE n.store_id = @store AND n.facet > f.facet ORDER BY n.facet
 						LIMIT 1) FROM facets f WHERE f.facet IS NOT NULL
 				)
-				SELECT facet FROM facets WHERE facet IS NOT NULL)) AND ` + window("c.last_activity_at"),
+				SELECT facet FROM facets WHERE facet IS NOT NULL)) AND ` + window("c.last_activity_at") + `
+				-- Who entered since they were last seen entered for this silence, whatever the days were then.
+				AND NOT EXISTS (SELECT FROM runs o WHERE o.campaign_id = @campaign AND o.email = c.email
+					AND (o.entered_at >= c.last_activity_at
+						OR o.became_due_at > c.last_activity_at + @age - interval '90 days'))`,
 	},
 	{
 		Name: "free", Label: "Took a free course, bought nothing",

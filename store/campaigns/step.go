@@ -134,9 +134,9 @@ func (s *Campaigns) steps(ctx context.Context, tx pgx.Tx, c *Campaign, now time.
 	return len(runs) > 0, w.write(ctx, tx)
 }
 
-// touches tells whether a step changes what stands at the customer.
+// touches tells whether a step changes what stands at the customer. None does in a rehearsal.
 func (c *Campaign) touches() bool {
-	return slices.ContainsFunc(slices.Concat(c.Steps, c.OnGoal), func(st Step) bool { return st.Do != DoMail })
+	return c.State != Rehearsal && slices.ContainsFunc(slices.Concat(c.Steps, c.OnGoal), func(st Step) bool { return st.Do != DoMail })
 }
 
 // hold locks the customers of runs, so that what is written about them stays with them, and returns the runs of those
@@ -267,8 +267,12 @@ func (w *writing) do(r run, st Step) {
 	}
 }
 
-// effect writes down what a step does to a customer.
+// effect writes down what a step does to a customer. In a rehearsal only mails are made, as they show what they would
+// be, and none is sent.
 func (w *writing) effect(r run, st Step) {
+	if st.Do != DoMail && !w.c.touches() {
+		return
+	}
 	switch st.Do {
 	case DoMail:
 		text := st.Mail

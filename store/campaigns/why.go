@@ -136,15 +136,19 @@ func (s *Campaigns) whyNot(ctx context.Context, tx pgx.Tx, c *Campaign, customer
 	if err != nil {
 		return "", err
 	}
+	elsewhere, err := a.elsewhere(ctx, tx)
+	if err != nil {
+		return "", err
+	}
 	var due time.Time
-	var own, in bool
+	var own, in, mailed bool
 	var verdict *string
 	err = tx.QueryRow(ctx, `
-		SELECT r.became_due_at, c.email = ANY (`+ownPeople(a)+`), (true`+audience+`), `+a.verdict()+`
+		SELECT r.became_due_at, c.email = ANY (`+ownPeople(a)+`), (true`+audience+`), `+elsewhere+`, `+a.verdict()+`
 		FROM `+a.asked()+`
 		WHERE c.id = `+args.Add(customer)+`
 		ORDER BY r.became_due_at DESC
-		LIMIT 1`, planned(args)...).Scan(&due, &own, &in, &verdict)
+		LIMIT 1`, planned(args)...).Scan(&due, &own, &in, &mailed, &verdict)
 	from := c.windowFrom(now)
 	switch {
 	case pg.NotFound(err) == pg.ErrNotFound:
@@ -157,6 +161,8 @@ func (s *Campaigns) whyNot(ctx context.Context, tx pgx.Tx, c *Campaign, customer
 		return "The campaign is for other customers.", nil
 	case verdict != nil:
 		return fmt.Sprintf("They would get nothing: %s.", EndText(*verdict)), nil
+	case mailed:
+		return "Another campaign of the same recipe has mailed them about it.", nil
 	case c.StartsFrom != nil && !due.After(*c.StartsFrom):
 		return fmt.Sprintf("It became true of them on %s, before the campaign began.", show.Moment(due)), nil
 	case !due.After(from):

@@ -181,8 +181,11 @@ entries AS (
 	FROM target t
 	JOIN mail_stops s ON s.hash = ` + store.AddressHash("t.email") + ` AND s.store_id IN ('', t.store_id)
 		AND s.reason = 'unsubscribed'
-	LEFT JOIN campaigns k ON k.id = s.campaign_id AND k.store_id = t.store_id
-	WHERE s.campaign_id = '' OR k.id IS NOT NULL
+	LEFT JOIN LATERAL (
+		SELECT name FROM campaigns WHERE store_id = t.store_id AND s.campaign_id IN (id, nullif(recipe, ''))
+		ORDER BY created_at DESC LIMIT 1
+	) k ON true
+	WHERE s.campaign_id = '' OR k.name IS NOT NULL
 	UNION ALL
 	SELECT w.last_seen_at, false, 9, 'signed_in', 'user:' || w.id, NULL, NULL, NULL, NULL, NULL, '', '{}'
 	FROM who w

@@ -69,7 +69,7 @@ func (r *Recipients) Standing(ctx context.Context, mailID int64) (s Standing, er
 				WHERE s.hash = `+store.AddressHash("m.email")+`
 				  AND s.reason = 'unsubscribed'
 				  AND s.store_id IN ('', m.store_id)
-				  AND s.campaign_id IN ('', m.campaign_id)),
+				  AND s.campaign_id IN ('', m.campaign_id, `+kindOf("m.campaign_id")+`)),
 			coalesce(`+ConsentSQL("tracking", "m.store_id", "m.email")+` = 'granted', false)
 		FROM mails m
 		LEFT JOIN stores st ON st.id = m.store_id

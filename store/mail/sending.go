@@ -207,7 +207,7 @@ func (r Rates) Warning() string {
 	return ""
 }
 
-// Rates counts what came back of the last mails of a store, since it was last resumed.
+// Rates counts what came back of the last mails of a store, since it last went on after they paused it.
 func (m *Mails) Rates(ctx context.Context, storeID string) (r Rates, err error) {
 	defer pg.Wrap(&err, "mail.Rates(%q)", storeID)
 	err = m.Pool.QueryRow(ctx, `

@@ -207,7 +207,8 @@ func (m *Mails) Pause(ctx context.Context, storeID, reason string) (err error) {
 	return err
 }
 
-// Resume lets a store send again. Bounces and complaints of before are not counted any more.
+// Resume lets a store send again. Bounces and complaints that paused it are not counted any more; those before a pause
+// by hand still are.
 func (m *Mails) Resume(ctx context.Context, storeID string) (err error) {
 	defer pg.Wrap(&err, "mail.Resume(%q)", storeID)
 	if !pg.Storable(storeID) {
@@ -218,7 +219,7 @@ func (m *Mails) Resume(ctx context.Context, storeID string) (err error) {
 		SET
 			paused_for = NULL,
 			paused_at = NULL,
-			counted_from = now(),
+			counted_from = CASE WHEN paused_for <> 'hand' THEN now() ELSE counted_from END,
 			turn_at = '-infinity'
 		WHERE store_id = $1`, storeID)
 	return err

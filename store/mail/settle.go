@@ -25,6 +25,9 @@ const (
 func (r *Recipients) Settle(ctx context.Context, now time.Time) (more bool, err error) {
 	defer pg.Wrap(&err, "mail.Settle")
 	err = r.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, strangersSQL); err != nil {
+			return err
+		}
 		settled, err := settle(ctx, tx, now)
 		if more = settled == settleAtOnce; err != nil || settled > 0 {
 			return err
@@ -64,9 +67,30 @@ func settle(ctx context.Context, tx pgx.Tx, now time.Time) (n int, err error) {
 	return len(ids), tx.SendBatch(ctx, &batch).Close()
 }
 
+// fits is SQL for whether an event that names the mail m can be about it. A copy of this database that sends by the
+// same account has other mails of the same ids: one that did not go by the provider that reports, or has another id
+// there, is not meant. What a server of SMTP answers is the provider's id at SES; others report another one. Of a mail
+// that was tried again the id is that of the last try alone.
+const fits = `(
+		m.provider IN (e.source, 'smtp')
+		AND m.status <> 'skipped'
+		AND (m.provider_id = e.message OR m.provider_id IS NULL OR e.message IS NULL OR m.tries > 1
+			OR m.provider = 'smtp' AND e.source <> 'ses')
+	)`
+
+// strangersSQL takes their mails from events that cannot be about them.
+const strangersSQL = `
+	UPDATE mail_events e
+	SET mail_id = NULL
+	FROM mails m
+	WHERE e.settled_at IS NULL
+	  AND m.id = e.mail_id
+	  AND m.status NOT IN ('due', 'sending')
+	  AND ` + fits + ` IS NOT TRUE`
+
 // theMail is SQL for the mail that an event is about: by our own id, or the provider's.
 const theMail = `(
-		SELECT m.id, m.status FROM mails m WHERE m.id = e.mail_id
+		SELECT m.id, m.status FROM mails m WHERE m.id = e.mail_id AND ` + fits + `
 		UNION ALL
 		SELECT m.id, m.status
 		FROM mails m

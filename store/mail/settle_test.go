@@ -171,3 +171,44 @@ func TestEventsWaitForTheirMail(t *testing.T) {
 		t.Errorf("a week later: %q", open())
 	}
 }
+
+// What a provider reports of a mail of another program that shares the account is not of ours which has its id: ours did
+// not go by that provider, or has another id there. It does not count for the brake either.
+func TestReportsOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	for name, set := range map[string]string{
+		"kept in the mailbox":  `provider = 'mailbox', provider_id = NULL`,
+		"another provider":     `provider = 'postmark', provider_id = NULL`,
+		"another id":           `provider = 'resend', provider_id = 're_ours'`,
+		"never sent":           `provider = 'resend', provider_id = NULL, status = 'skipped', reason = 'stopped', sent_at = NULL`,
+		"kept, and named here": `provider = 'mailbox', provider_id = 're_named'`,
+	} {
+		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		run(t, s, `UPDATE mails SET `+set+` WHERE id = $1`, id)
+		apply(t, s, reported(id, 1, "bounced", gone), reported(id, 2, "complained", ""))
+		settled(t, r, monday)
+		if got := stopsOf(t, s); len(got) > 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+		if got := lines(t, s, `SELECT event_id FROM mail_events WHERE mail_id IS NOT NULL`); len(got) > 0 {
+			t.Errorf("%s: %q still name the mail", name, got)
+		}
+		run(t, s, `DELETE FROM mail_stops`)
+	}
+	for name, set := range map[string]string{
+		"its own id":       `provider = 'resend', provider_id = 're_' || id`,
+		"no id":            `provider = 'resend', provider_id = NULL, status = 'unknown', sent_at = NULL`,
+		"by SMTP":          `provider = 'smtp', provider_id = 'queued4711'`,
+		"tried once again": `provider = 'resend', provider_id = 're_last', tries = 2`,
+	} {
+		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		run(t, s, `UPDATE mails SET `+set+` WHERE id = $1`, id)
+		apply(t, s, reported(id, 1, "bounced", gone))
+		settled(t, r, monday)
+		if got := stopsOf(t, s); !slices.Equal(got, []string{"p1@x.example///hard"}) {
+			t.Errorf("%s: %q", name, got)
+		}
+		run(t, s, `DELETE FROM mail_stops`)
+	}
+}

@@ -29,13 +29,19 @@ func stopsOf(hash, storeID, class, campaign string) string {
 		SELECT FROM mail_stops s
 		WHERE s.hash = ` + hash + `
 		  AND s.store_id IN ('', ` + storeID + `)
-		  AND s.campaign_id IN ('', ` + campaign + `)
+		  AND s.campaign_id IN ('', ` + campaign + `, ` + kindOf(campaign) + `)
 		  AND (s.reason <> 'unsubscribed' OR s.campaign_id <> '' OR ` + class + ` = 'marketing'))`
+}
+
+// kindOf is SQL for what a stop of one kind of mail names: the recipe of a campaign, so that it holds for the next
+// campaign of that recipe, and of others the campaign itself.
+func kindOf(campaign string) string {
+	return `coalesce((SELECT nullif(k.recipe, '') FROM campaigns k WHERE k.id = ` + campaign + `), ` + campaign + `)`
 }
 
 // Scopes in which recipients unsubscribe.
 const (
-	ThisKind  = "kind"  // what the mail's campaign sends
+	ThisKind  = "kind"  // what the mail's campaign sends, and all others of its recipe
 	ThisStore = "store" // its store's marketing
 	AllStores = "all"   // the marketing of all stores
 )
@@ -49,7 +55,7 @@ func (r *Recipients) Unsubscribe(ctx context.Context, mailID int64, scope string
 		SELECT
 			CASE WHEN $2 = 'all' THEN '' ELSE m.store_id END,
 			`+store.AddressHash("m.email")+`,
-			CASE WHEN $2 = 'kind' THEN m.campaign_id ELSE '' END,
+			CASE WHEN $2 = 'kind' THEN `+kindOf("m.campaign_id")+` ELSE '' END,
 			'unsubscribed',
 			$3,
 			m.id
@@ -87,14 +93,14 @@ func (r *Recipients) Resubscribe(ctx context.Context, mailID int64) (err error) 
 		  AND s.hash = `+store.AddressHash("m.email")+`
 		  AND s.reason = 'unsubscribed'
 		  AND s.store_id IN ('', m.store_id)
-		  AND s.campaign_id IN ('', m.campaign_id)`, mailID)
+		  AND s.campaign_id IN ('', m.campaign_id, `+kindOf("m.campaign_id")+`)`, mailID)
 	return err
 }
 
 // Stop is why an address is not mailed. Its JSON is the API's.
 type Stop struct {
-	Everywhere bool      `json:"everywhere"` // by no store
-	CampaignID string    `json:"campaign_id,omitempty"`
+	Everywhere bool      `json:"everywhere"`            // by no store
+	CampaignID string    `json:"campaign_id,omitempty"` // the only kind of mail that it stops, as kindOf
 	Reason     string    `json:"reason"`
 	Since      time.Time `json:"since"`
 	By         string    `json:"by,omitempty"` // who stopped it by hand

@@ -48,7 +48,7 @@ func (s *Pages) stopsOf(r *http.Request) (texts []string, byHand bool, err error
 	for _, stop := range stops {
 		text := stopTexts[stop.Reason]
 		if stop.CampaignID != "" {
-			text = "They want no more mail of one campaign"
+			text = "They want no more mail of one kind"
 		}
 		texts = append(texts, text+", since "+stop.Since.UTC().Format("2 Jan 2006")+".")
 		byHand = byHand || stop.Reason == "manual"
