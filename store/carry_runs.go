@@ -1,7 +1,8 @@
 package store
 
 // The runs of campaigns move with their customers. Of several in which a customer may be only once, which a merge
-// brings together, one goes on: the one that got furthest, and it counts all that any of them did as done. The others end.
+// brings together, one goes on: the one that got furthest, and it counts all that any of them did as done. The others
+// end.
 const (
 	// runsMoved moves the movers' runs. They give up their keys, and so do those that are there.
 	runsMoved = `

@@ -178,6 +178,7 @@ func TestPageTimes(t *testing.T) {
 		x.exec(t, `INSERT INTO store_settings (store_id, time_zone) VALUES ('studio', $1)`, c.store)
 		p.Look(c.look)
 		p.Zone(c.browser)
+		p.Go("/store/studio/customers") // the first page that the browser sees: its script names the zone
 		p.Go("/store/studio/settings")
 		p.Lists("#tokens li small time:last-child", c.want)
 		same(t, "in UTC", []string{"30 Jun 2026, 20:15 UTC"},

@@ -136,7 +136,8 @@ func (s *Campaigns) steps(ctx context.Context, tx pgx.Tx, c *Campaign, now time.
 
 // touches tells whether a step changes what stands at the customer. None does in a rehearsal.
 func (c *Campaign) touches() bool {
-	return c.State != Rehearsal && slices.ContainsFunc(slices.Concat(c.Steps, c.OnGoal), func(st Step) bool { return st.Do != DoMail })
+	return c.State != Rehearsal &&
+		slices.ContainsFunc(slices.Concat(c.Steps, c.OnGoal), func(st Step) bool { return st.Do != DoMail })
 }
 
 // hold locks the customers of runs, so that what is written about them stays with them, and returns the runs of those

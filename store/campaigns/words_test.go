@@ -204,7 +204,8 @@ func TestRehearsalWritesNothing(t *testing.T) {
 		w.enrolled("c1", "ann@x.example", begin.Add(-6*day), 0, begin.Add(-6*day))}})
 	w.exec(`INSERT INTO tags (id, store_id, name, folded, created_by) SELECT 'tag_' || lower(n), 's1', n, lower(n), 'admin'
 		FROM unnest(ARRAY['A', 'B']) n`)
-	w.exec(`INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) VALUES ('s1', 'ann@x.example', 'tag_b', 'admin')`)
+	w.exec(`INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
+		VALUES ('s1', 'ann@x.example', 'tag_b', 'admin')`)
 	c, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started"}, "admin")
 	if err != nil {
 		t.Fatal(err)

@@ -172,16 +172,17 @@ func TestEventsWaitForTheirMail(t *testing.T) {
 	}
 }
 
-// What a provider reports of a mail of another program that shares the account is not of ours which has its id: ours did
-// not go by that provider, or has another id there. It does not count for the brake either.
+// What a provider reports of a mail of another program that shares the account is not of ours which has its id: ours
+// did not go by that provider, or has another id there. It does not count for the brake either.
 func TestReportsOfOtherPrograms(t *testing.T) {
 	t.Parallel()
 	s, r := recipients(t)
 	for name, set := range map[string]string{
-		"kept in the mailbox":  `provider = 'mailbox', provider_id = NULL`,
-		"another provider":     `provider = 'postmark', provider_id = NULL`,
-		"another id":           `provider = 'resend', provider_id = 're_ours'`,
-		"never sent":           `provider = 'resend', provider_id = NULL, status = 'skipped', reason = 'stopped', sent_at = NULL`,
+		"kept in the mailbox": `provider = 'mailbox', provider_id = NULL`,
+		"another provider":    `provider = 'postmark', provider_id = NULL`,
+		"another id":          `provider = 'resend', provider_id = 're_ours'`,
+		"never sent": `provider = 'resend', provider_id = NULL, status = 'skipped', reason = 'stopped',
+			sent_at = NULL`,
 		"kept, and named here": `provider = 'mailbox', provider_id = 're_named'`,
 	} {
 		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
