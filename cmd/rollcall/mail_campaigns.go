@@ -125,6 +125,13 @@ func (e *env) noCampaign(err error, storeID, id string) error {
 }
 
 func printPreview(e *env, p campaigns.Preview) {
+	switch {
+	case p.State == campaigns.Ended:
+		fmt.Fprintln(e.out, "The campaign has ended: it sends nothing more.")
+		return
+	case p.State == campaigns.Paused:
+		fmt.Fprintln(e.out, "The campaign is paused. This is what it would do if it went on now.")
+	}
 	if len(p.People) == 0 {
 		fmt.Fprintln(e.out, "No mail would be due then.")
 	} else {

@@ -61,7 +61,7 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 func (a *asking) waiting() string {
 	return `
 			SELECT m.id, m.email, m.step, m.occurrence, m.twin, m.variant, m.due_at, m.not_after, m.priority,
-				(SELECT ` + a.verdict() + `
+				(SELECT ` + a.ofMail() + `
 					FROM runs r
 					LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
 					WHERE r.campaign_id = m.campaign_id AND r.email = m.email AND r.occurrence = m.occurrence AND r.twin = 0
@@ -77,6 +77,22 @@ func (a *asking) waiting() string {
 // ofRun is SQL for why a mail of a run is not sent, or NULL.
 func (a *asking) ofRun() string {
 	return `coalesce(` + a.verdict() + `, CASE WHEN r.arm = 'held' THEN 'held' END)`
+}
+
+// ofMail is SQL for why a mail m of a run is not sent any more, or NULL.
+func (a *asking) ofMail() string {
+	return `CASE WHEN NOT ` + a.hasStep() + ` THEN 'removed' ELSE ` + a.verdict() + ` END`
+}
+
+// hasStep is SQL for whether the step of a mail m is one of the campaign still.
+func (a *asking) hasStep() string {
+	keys := []string{}
+	for _, st := range a.c.Steps {
+		if st.Do == DoMail {
+			keys = append(keys, st.Key)
+		}
+	}
+	return `m.step = ANY (` + a.args.Add(keys) + `::text[])`
 }
 
 // theRuns is SQL for the active runs of the campaign and their customers; n.step is the next step.

@@ -25,8 +25,8 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 	if err != nil {
 		return "", err
 	}
-	mails := storemail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (string, error) {
-		return "m.verdict", nil
+	mails := storemail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (storemail.Said, error) {
+		return storemail.Said{Skip: "m.verdict"}, nil
 	})
 	decide, err := mails.Decide(ctx, tx, c.store, args)
 	if err != nil {

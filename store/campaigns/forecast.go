@@ -53,6 +53,7 @@ func (s *Campaigns) forecast(ctx context.Context, tx pgx.Tx, c *Campaign, now ti
 			WHERE m.store_id = `+a.fill("@store", nil)+`
 			  AND m.status = 'due'
 			  AND m.class <> 'test'
+			  AND `+a.hasStep()+`
 			  AND m.campaign_id = `+a.fill("@campaign", nil)+a.among("m.email")+`
 		)
 		SELECT to_char(d.day, 'YYYY-MM-DD'), count(due.at)

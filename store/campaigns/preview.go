@@ -8,12 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/mail"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
 
 // Preview is who would get a mail of a campaign at a time, and who not, if nothing happens until then.
 type Preview struct {
+	State    string        `json:"state"` // of the campaign; one that has ended sends nothing
 	At       time.Time     `json:"at"`
 	TimeZone string        `json:"time_zone"`
 	Every    int           `json:"every"` // one customer in so many was asked about, see mostDecided; 1: all
@@ -66,11 +68,15 @@ func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewO
 		if err != nil {
 			return err
 		}
-		c.started(now)
-		p.At = of.At.UTC()
+		p.State, p.At = c.State, of.At.UTC()
 		if p.TimeZone, err = zone(ctx, tx, c.store); err != nil {
 			return err
 		}
+		if c.State == Ended { // it sends nothing more
+			p.none(now)
+			return nil
+		}
+		c.started(now)
 		from := &sampler{tx, c.store, many, s.mostDecided, map[int]sample{}}
 		if err = from.try(ctx, func(some sample) (int64, error) {
 			return s.look(ctx, tx, &c, of, now, some, &p)
@@ -82,6 +88,15 @@ func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewO
 		})
 	})
 	return p, err
+}
+
+// none says that there is no mail.
+func (p *Preview) none(now time.Time) {
+	p.Every, p.ForecastEvery, p.Counts, p.People = 1, 1, []Count{}, []Previewed{}
+	begins, _ := mail.Day(now, mail.Zone(p.TimeZone))
+	for i := range forecastDays {
+		p.Forecast = append(p.Forecast, ForecastDay{Day: begins.AddDate(0, 0, i).Format(time.DateOnly)})
+	}
 }
 
 // started has a draft start at a time, for a preview.

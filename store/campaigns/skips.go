@@ -2,41 +2,45 @@ package campaigns
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
-// Skips is SQL for why campaigns do not want a mail m to be sent any more: the goal is reached, its reason is gone, or
-// the campaign is in rehearsal, paused or ended. The claim of mails asks it as of the first of args, so a mail that
-// waited is asked again. It is of the type mail.Skips.
-func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
+// Skips says why campaigns do not want a mail m to be sent any more: the goal is reached, its reason or its step is
+// gone, or the campaign is in rehearsal, paused or ended. And it says of which class it is, and which text it has: that
+// of the campaign as it is now. The claim of mails asks it as of the first of args, so a mail that waited is asked
+// again. It is a mail.Skips.
+func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (
+	said mail.Said, err error) {
 	defer pg.Wrap(&err, "campaigns.Skips(%q)", storeID)
 	rows := pg.Query(ctx, tx, selectCampaigns+`WHERE store_id = $1 AND state = 'on' ORDER BY id`, storeID)
 	on, err := pgx.CollectRows(rows, scan)
 	if err != nil {
-		return "", err
+		return said, err
 	}
 	z, err := zone(ctx, tx, storeID)
 	if err != nil {
-		return "", err
+		return said, err
 	}
 	now, _ := (*args)[0].(time.Time)
 	verdicts := ""
 	for i := range on {
 		a := ask(&on[i], now, z, args)
-		verdicts += ` WHEN ` + a.fill("@campaign", nil) + ` THEN ` + a.verdict()
+		verdicts += ` WHEN ` + a.fill("@campaign", nil) + ` THEN ` + a.ofMail()
 	}
 	if verdicts != "" {
 		verdicts = ` CASE m.campaign_id` + verdicts + ` END`
 	} else {
 		verdicts = ` NULL`
 	}
-	return `
+	said.Skip = `
 		SELECT CASE WHEN m.class <> 'test' THEN coalesce(
-			CASE coalesce((SELECT k.state FROM campaigns k WHERE k.id = m.campaign_id), 'ended')
+			CASE coalesce((SELECT ` + resends + ` FROM campaigns k WHERE k.id = m.campaign_id), 'ended')
 				WHEN 'on' THEN NULL
 				WHEN 'rehearsal' THEN 'rehearsal'
 				WHEN 'paused' THEN 'paused'
@@ -51,5 +55,52 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 				  AND r.occurrence = m.occurrence
 				ORDER BY r.twin <> 0
 				LIMIT 1
-			)) END`, nil
+			)) END`
+	said.Class, said.Version = asTheyAre(on, args)
+	return said, nil
+}
+
+// resends is SQL for the state of campaign k of a mail m. One of one time that ended as its work was done still sends
+// what a person has sent again.
+const resends = `CASE
+				WHEN m.reason = 'asked' AND k.kind = 'once' AND k.state = 'ended' AND NOT EXISTS (
+					SELECT
+					FROM runs r
+					WHERE r.campaign_id = m.campaign_id
+					  AND r.email = m.email
+					  AND r.occurrence = m.occurrence
+					  AND r.ended_for = 'ended'
+				) THEN 'on'
+				ELSE k.state
+			END`
+
+// asTheyAre is SQL for the class and the version of the text that a mail m has as campaigns are now. Mails of others,
+// and tests, stay as they are.
+func asTheyAre(all []Campaign, args *pg.Arguments) (class, version string) {
+	type now struct {
+		Class string                    `json:"class"`
+		Steps map[string]map[string]int `json:"steps"` // versions by step and variant
+	}
+	campaigns := map[string]now{}
+	for i := range all {
+		steps := map[string]map[string]int{}
+		for _, st := range all[i].Steps {
+			if st.Do == DoMail {
+				steps[st.Key] = map[string]int{"a": st.text("a").Version, "b": st.text("b").Version}
+			}
+		}
+		campaigns[all[i].ID] = now{all[i].Class, steps}
+	}
+	text, _ := json.Marshal(campaigns) // it always marshals
+	campaign := `CASE WHEN m.class <> 'test' THEN ` + args.Add(string(text)) + `::jsonb -> m.campaign_id END`
+	return `coalesce(` + campaign + ` ->> 'class', m.class)`, `coalesce((` + campaign +
+		` -> 'steps' -> m.step ->> CASE m.variant WHEN 'b' THEN 'b' ELSE 'a' END)::integer, m.version)`
+}
+
+// text is what a mail says in a variant.
+func (st *Step) text(variant string) *Text {
+	if variant == "b" && st.B != nil {
+		return st.B
+	}
+	return st.Mail
 }

@@ -276,12 +276,8 @@ func (w *writing) effect(r run, st Step) {
 	}
 	switch st.Do {
 	case DoMail:
-		text := st.Mail
-		if r.arm == "b" && st.B != nil {
-			text = st.B
-		}
 		w.mails = append(w.mails, mailRow{email: r.email, step: st.Key, occurrence: r.occurrence, variant: r.arm,
-			version: text.Version, notAfter: r.nextAt.Add(time.Duration(w.c.NotAfter))})
+			version: st.text(r.arm).Version, notAfter: r.nextAt.Add(time.Duration(w.c.NotAfter))})
 	case DoTag:
 		w.tags = append(w.tags, tagRow{r.email, st.Tag})
 	case DoUntag:

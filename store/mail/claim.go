@@ -49,14 +49,14 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Ba
 			return err
 		}
 		args := pg.Arguments{at}
-		decide, err := m.Decide(ctx, tx, l.Store, &args)
+		decide, said, err := m.decide(ctx, tx, l.Store, &args)
 		if err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, lookUps); err != nil {
 			return err
 		}
-		rows := pg.Query(ctx, tx, claimSQL(decide, l, most, &args), args...)
+		rows := pg.Query(ctx, tx, claimSQL(decide, said, l, most, &args), args...)
 		var ids []int64
 		var id int64
 		var sending bool
@@ -74,16 +74,66 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Ba
 	return b, err
 }
 
-// claimSQL decides about the mails that are due, those of low priority last. Of one customer it
-// takes one marketing mail at a time, as those that are sent count for the next. One that may have
-// been taken by the provider is repeated while that knows its key, and else unknown.
-func claimSQL(decide string, l Turn, most int, args *pg.Arguments) string {
+// claimSQL decides about the mails that are due, those of low priority last. Each is of the class of its campaign now,
+// and says what its step says now. Of one customer it takes one marketing mail at a time, as those that are sent count
+// for the next. One that may have been taken by the provider is repeated as it was while that knows its key, and else
+// unknown; so is one that a person has sent again, if it may not go.
+func claimSQL(decide string, said Said, l Turn, most int, args *pg.Arguments) string {
+	return dueSQL(said, l, most, args) + `
+	first AS (
+		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) *
+		FROM today
+		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, due_at, id
+	),
+	decided AS MATERIALIZED (
+		SELECT
+			m.id,
+			m.class,
+			m.version,
+			m.claimed_at,
+			m.reason IS NOT DISTINCT FROM 'again' AS again,
+			m.reason IS NOT DISTINCT FROM 'asked' AS asked,
+			d.*
+		FROM first m
+		CROSS JOIN LATERAL (` + decide + `) d
+	)
+	UPDATE mails m
+	SET
+		status = CASE
+			WHEN d.again AND (d.skip IS NOT NULL OR coalesce(d.until, $1) > d.claimed_at + interval '23 hours') THEN 'unknown'
+			WHEN d.skip IS NOT NULL THEN CASE WHEN d.asked THEN 'unknown' ELSE 'skipped' END
+			WHEN d.until IS NOT NULL THEN 'due'
+			ELSE 'sending'
+		END,
+		reason = CASE
+			WHEN d.skip IS NOT NULL AND NOT d.again THEN d.skip
+			WHEN d.again THEN 'again'
+			WHEN d.asked THEN 'asked'
+			WHEN d.until IS NOT NULL THEN d.why
+		END,
+		due_at = coalesce(CASE WHEN d.skip IS NULL THEN d.until END, m.due_at),
+		claimed_at = CASE
+			WHEN d.again THEN m.claimed_at
+			WHEN d.skip IS NULL AND d.until IS NULL THEN $1
+			WHEN d.asked THEN m.claimed_at
+		END,
+		class = CASE WHEN d.again THEN m.class ELSE d.class END,
+		version = CASE WHEN d.again THEN m.version ELSE d.version END,
+		claimed_by = CASE WHEN d.skip IS NULL AND d.until IS NULL THEN ` + args.Add(l.Worker) + ` END,
+		started_at = NULL
+	FROM decided d
+	WHERE m.id = d.id
+	RETURNING m.id, m.status = 'sending'`
+}
+
+// dueSQL begins a claim: today are the mails that are due, as what campaigns say has them now.
+func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
 	return `
 	WITH due AS (
 		SELECT n.*
 		FROM generate_series(0, 9) p
 		CROSS JOIN LATERAL (
-			SELECT id, email, class, priority, due_at
+			SELECT id
 			FROM mails
 			WHERE store_id = ` + args.Add(l.Store) + `
 			  AND status = 'due'
@@ -95,37 +145,17 @@ func claimSQL(decide string, l Turn, most int, args *pg.Arguments) string {
 		) n
 		LIMIT ` + args.Add(most) + `
 	),
-	first AS (
-		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) id
+	today AS (
+		SELECT ` + today(said) + `
 		FROM due
-		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, due_at, id
-	),
-	decided AS MATERIALIZED (
-		SELECT m.id, m.reason IS NOT DISTINCT FROM 'again' AS again, m.claimed_at, d.*
-		FROM first
 		JOIN mails m USING (id)
-		CROSS JOIN LATERAL (` + decide + `) d
-	)
-	UPDATE mails m
-	SET
-		status = CASE
-			WHEN d.again AND (d.skip IS NOT NULL OR coalesce(d.until, $1) > d.claimed_at + interval '23 hours') THEN 'unknown'
-			WHEN d.skip IS NOT NULL THEN 'skipped'
-			WHEN d.until IS NOT NULL THEN 'due'
-			ELSE 'sending'
-		END,
-		reason = CASE
-			WHEN d.skip IS NOT NULL AND NOT d.again THEN d.skip
-			WHEN d.again THEN 'again'
-			WHEN d.until IS NOT NULL THEN d.why
-		END,
-		due_at = coalesce(CASE WHEN d.skip IS NULL THEN d.until END, m.due_at),
-		claimed_at = CASE WHEN d.again THEN m.claimed_at WHEN d.skip IS NULL AND d.until IS NULL THEN $1 END,
-		claimed_by = CASE WHEN d.skip IS NULL AND d.until IS NULL THEN ` + args.Add(l.Worker) + ` END,
-		started_at = NULL
-	FROM decided d
-	WHERE m.id = d.id
-	RETURNING m.id, m.status = 'sending'`
+	),`
+}
+
+// today is SQL for columns of a mail m as what campaigns say has it now, for Decide.
+func today(said Said) string {
+	return `m.id, m.store_id, m.email, m.campaign_id, m.step, m.occurrence, m.twin, m.variant, m.reason, m.due_at,
+			m.not_after, m.priority, m.claimed_at, ` + said.Class + ` AS class, ` + said.Version + ` AS version`
 }
 
 // allowance is how many mails of a store may be decided about now, of most: its limits are spread over the day.

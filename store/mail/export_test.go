@@ -27,6 +27,6 @@ var (
 // ClaimSQL is the statement of a claim.
 func (m *Mails) ClaimSQL(ctx context.Context, tx pgx.Tx, l Turn, at time.Time) (string, error) {
 	args := pg.Arguments{at}
-	decide, err := m.Decide(ctx, tx, l.Store, &args)
-	return claimSQL(decide, l, 100, &args), err
+	decide, said, err := m.decide(ctx, tx, l.Store, &args)
+	return claimSQL(decide, said, l, 100, &args), err
 }

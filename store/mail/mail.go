@@ -14,10 +14,15 @@ import (
 	"rollcall/store/pg"
 )
 
-// Skips is SQL for why campaigns do not want mails m to be sent: an expression that is NULL, or a
-// reason in one word. Its $1 is the moment that is asked about; its other arguments are added to
-// args.
-type Skips func(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error)
+// Skips is what campaigns say of mails m at a moment. Its $1 is that; its other arguments are added to args.
+type Skips func(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (Said, error)
+
+// Said is SQL, expressions of a mail m, for what its campaign says of it as it is now.
+type Said struct {
+	Skip    string // why it is not to be sent, in one word, or NULL
+	Class   string
+	Version string // of the text
+}
 
 // Digest stands for a campaign in the mails to members of stores, who need not be customers.
 const Digest = "digest"

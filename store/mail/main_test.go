@@ -28,6 +28,7 @@ func open(t testing.TB, sql ...string) *store.Store {
 	t.Helper()
 	return storetest.Open(t, append([]string{
 		`INSERT INTO stores (id, name, version) VALUES ('s1', 'Ava''s', '1')`,
+		`INSERT INTO mail_settings (store_id, postal_address) VALUES ('s1', '1 High Street')`,
 		`INSERT INTO customers (store_id, email, name, type)
 			SELECT 's1', n || '@x.example', initcap(n) || ' Li', 'lead' FROM unnest(ARRAY['ann', 'bob', 'cat']) n`,
 		`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)

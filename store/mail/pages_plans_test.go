@@ -15,7 +15,7 @@ import (
 var sentMails = []string{
 	`INSERT INTO customers (store_id, email)
 		SELECT 's' || i % 50, 'p' || i || '@x.example' FROM generate_series(1, 20000) i`,
-	`INSERT INTO mail_settings (store_id) SELECT 's' || i FROM generate_series(0, 49) i`,
+	`INSERT INTO mail_settings (store_id) SELECT 's' || i FROM generate_series(0, 49) i ON CONFLICT DO NOTHING`,
 	`INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, due_at, not_after, status, reason,
 			claimed_at, sent_at, provider_id)
 		SELECT 's' || i % 50, 'p' || i || '@x.example', 'marketing', 'c' || i % 50, 'a', 'o', 1, at, at + interval '1 day',

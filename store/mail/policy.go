@@ -12,26 +12,33 @@ import (
 
 // Decide is SQL for what becomes of a mail m at the moment that is the first of args: it selects
 // skip (why it is not sent, in one word; NULL: it is), until (until when it waits; NULL: it does
-// not) and why (what it waits for: cap or quiet). m is a row of mails, or another with the same
+// not) and why (what it waits for: postal, cap or quiet). m is a row of mails, or another with the same
 // columns. It writes nothing: the claim asks it, and previews do for other days.
 func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
+	sql, _, err = m.decide(ctx, tx, storeID, args)
+	return sql, err
+}
+
+// decide is Decide, and what campaigns say of the mail.
+func (m *Mails) decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (
+	sql string, said Said, err error) {
 	defer pg.Wrap(&err, "mail.Decide(%q)", storeID)
+	said = Said{`NULL::text`, `m.class`, `m.version`}
 	at, _ := (*args)[0].(time.Time)
 	s, _, err := settings(ctx, tx, storeID)
 	if err != nil {
-		return "", err
+		return "", said, err
 	}
 	zone, err := zoneOf(ctx, tx, storeID)
 	if err != nil {
-		return "", err
+		return "", said, err
 	}
-	campaigns := `NULL::text`
 	if m.skips != nil {
-		if campaigns, err = m.skips(ctx, tx, storeID, args); err != nil {
-			return "", err
+		if said, err = m.skips(ctx, tx, storeID, args); err != nil {
+			return "", said, err
 		}
 	}
-	return decideSQL(barred(s), waits(s, at, zone, args), campaigns), nil
+	return decideSQL(barred(s), waits(s, at, zone, args), said.Skip), said, nil
 }
 
 // decideSQL is the policy: the first reason counts.
@@ -43,17 +50,24 @@ func decideSQL(barred string, w wait, campaigns string) string {
 				` + barred + `,
 				CASE WHEN ` + twin + ` THEN 'merged' END,
 				CASE WHEN m.campaign_id NOT IN ('', '` + Digest + `') THEN (` + campaigns + `) END,
-				CASE WHEN w.until > m.not_after THEN CASE WHEN w.capped THEN 'cap' ELSE 'late' END END) AS skip,
+				CASE WHEN w.until > m.not_after THEN CASE w.why WHEN 'quiet' THEN 'late' ELSE w.why END END) AS skip,
 			CASE
 				WHEN w.until > $1 THEN GREATEST(w.until, LEAST(m.not_after,
 					w.until + abs(hashtext(m.email) % 1800) * interval '1 second'))
 			END AS until,
-			CASE WHEN w.capped THEN 'cap' ELSE 'quiet' END AS why
+			w.why
 		FROM (
 			SELECT
-				GREATEST(x.day, x.week, x.quiet) AS until,
-				coalesce(x.day, x.week) IS NOT NULL AS capped
-			FROM (SELECT ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet OFFSET 0) x
+				GREATEST(x.postal, x.day, x.week, x.quiet) AS until,
+				CASE
+					WHEN x.postal IS NOT NULL THEN 'postal'
+					WHEN coalesce(x.day, x.week) IS NOT NULL THEN 'cap'
+					ELSE 'quiet'
+				END AS why
+			FROM (
+				SELECT ` + w.postal + ` AS postal, ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet
+				OFFSET 0
+			) x
 			OFFSET 0
 		) w`
 }
@@ -115,13 +129,19 @@ func consented(s Settings) string {
 }
 
 // wait is SQL for until when m waits for each reason; NULL: not at all.
-type wait struct{ day, week, quiet string }
+type wait struct{ postal, day, week, quiet string }
+
+// askAgain is when marketing is asked about again that waits for the postal address of its store.
+const askAgain = 15 * time.Minute
 
 // waits counts on the days of the store's zone. What waits for the next day waits for the end of
 // its quiet hours too.
 func waits(s Settings, at time.Time, zone *time.Location, args *pg.Arguments) wait {
 	none := `NULL::timestamptz`
-	w := wait{none, none, none}
+	w := wait{none, none, none, none}
+	if s.PostalAddress == "" {
+		w.postal = `CASE WHEN m.class = 'marketing' THEN ` + args.Add(at.Add(askAgain)) + `::timestamptz END`
+	}
 	begins, next := mail.Day(at, zone)
 	if s.CapDay != nil {
 		w.day = nth(*s.CapDay, args.Add(begins), args.Add(s.hours().Next(next, zone))+`::timestamptz`, args)

@@ -37,15 +37,23 @@ func TestPolicy(t *testing.T) {
 		"no such mailbox":                 {[]string{service, stop("", "hard")}, "", "skipped stopped"},
 		"complained":                      {[]string{service, stop("s1", "complained")}, "", "skipped stopped"},
 		"stopped by hand":                 {[]string{service, stop("s1", "manual")}, "", "skipped stopped"},
-		"no word of consent":              {[]string{`DELETE FROM mail_consents`}, "", "skipped consent"},
-		"consent denied":                  {[]string{denied}, "", "skipped consent"},
-		"service needs none":              {[]string{service, denied}, "", "sending"},
-		"consent to be tracked only":      {[]string{`UPDATE mail_consents SET kind = 'tracking'`}, "", "skipped consent"},
-		"a purchase":                      {[]string{`DELETE FROM mail_consents`, paying}, "", "skipped consent"},
-		"a purchase where it is enough":   {[]string{`DELETE FROM mail_consents`, paying, soft}, "", "sending"},
-		"a purchase, but denied":          {[]string{denied, paying, soft}, "", "skipped consent"},
-		"no purchase where it is enough":  {[]string{`DELETE FROM mail_consents`, soft}, "", "skipped consent"},
-		"no customer any more":            {[]string{service, `DELETE FROM customers`}, "", "skipped gone"},
+		"no postal address":               {[]string{unnamed}, "", "due postal 2026-03-10 12"},
+		"no postal address, and quiet":    {[]string{unnamed}, "2026-03-10T20:00:00Z", "due postal 2026-03-11 09"},
+		"no postal address for too long": {[]string{unnamed, `UPDATE mails SET not_after = '2026-03-10T12:05:00Z'`}, "",
+			"skipped postal"},
+		"service names none":             {[]string{service, unnamed}, "", "sending"},
+		"asked for, and stopped":         {[]string{asked, stop("s1", "hard")}, "", "unknown stopped"},
+		"asked for, and quiet":           {[]string{asked}, "2026-03-10T20:00:00Z", "due asked 2026-03-11 09"},
+		"asked for":                      {[]string{asked}, "", "sending asked"},
+		"no word of consent":             {[]string{`DELETE FROM mail_consents`}, "", "skipped consent"},
+		"consent denied":                 {[]string{denied}, "", "skipped consent"},
+		"service needs none":             {[]string{service, denied}, "", "sending"},
+		"consent to be tracked only":     {[]string{`UPDATE mail_consents SET kind = 'tracking'`}, "", "skipped consent"},
+		"a purchase":                     {[]string{`DELETE FROM mail_consents`, paying}, "", "skipped consent"},
+		"a purchase where it is enough":  {[]string{`DELETE FROM mail_consents`, paying, soft}, "", "sending"},
+		"a purchase, but denied":         {[]string{denied, paying, soft}, "", "skipped consent"},
+		"no purchase where it is enough": {[]string{`DELETE FROM mail_consents`, soft}, "", "skipped consent"},
+		"no customer any more":           {[]string{service, `DELETE FROM customers`}, "", "skipped gone"},
 		"tests need no customer": {[]string{`UPDATE mails SET class = 'test'`, `DELETE FROM customers`}, "",
 			"sending"},
 		"erased": {[]string{service, `UPDATE customers SET email = 'erased-1@erased.invalid' WHERE email LIKE 'ann%'`,
@@ -122,6 +130,8 @@ func TestPolicy(t *testing.T) {
 
 const (
 	service = `UPDATE mails SET class = 'service'`
+	unnamed = `UPDATE mail_settings SET postal_address = ''`
+	asked   = `UPDATE mails SET reason = 'asked', claimed_at = '2026-03-01Z'`
 	denied  = `UPDATE mail_consents SET state = 'denied'`
 	paying  = `UPDATE customers SET type = 'paying'`
 	soft    = `UPDATE mail_settings SET soft_opt_in = true`
@@ -141,8 +151,9 @@ func TestSkips(t *testing.T) {
 	t.Parallel()
 	m := mail.New(open(t, due("", ""), due(", priority", ", 1"),
 		`UPDATE mails SET campaign_id = '', class = 'service' WHERE priority = 1`), func(_ context.Context, _ pgx.Tx,
-		_ string, args *pg.Arguments) (string, error) {
-		return `CASE WHEN $1 = ` + args.Add(noon) + `::timestamptz THEN 'goal' END`, nil
+		_ string, args *pg.Arguments) (mail.Said, error) {
+		return mail.Said{Skip: `CASE WHEN $1 = ` + args.Add(noon) + `::timestamptz THEN 'goal' END`, Class: `m.class`,
+			Version: `m.version`}, nil
 	})
 	claim(t, m, noon)
 	want(t, m, `SELECT status || ' ' || coalesce(reason, '') FROM mails ORDER BY id`, "skipped goal", "sending ")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rollcall/mail"
 	"rollcall/store/pg"
 )
 
@@ -141,38 +140,4 @@ func (m *Mails) Lanes(ctx context.Context) (all []Lane, err error) {
 			coalesce(lease_until > now(), false)
 		FROM mail_settings
 		ORDER BY (paused_for IS NULL), (failing_since IS NULL), store_id`)
-}
-
-// SendAgain has a mail sent again of which it is not known whether it was: a person decided that it was not. The error
-// is ErrNotFound, also for another store's, or a *pg.Conflict if it is known.
-func (m *Mails) SendAgain(ctx context.Context, storeID string, id int64, at time.Time) (err error) {
-	defer pg.Wrap(&err, "mail.SendAgain(%d)", id)
-	if !pg.Storable(storeID) {
-		return pg.ErrNotFound
-	}
-	tag, err := m.Pool.Exec(ctx, `
-		UPDATE mails
-		SET
-			status = 'due',
-			reason = NULL,
-			due_at = $3,
-			not_after = GREATEST(not_after, $3::timestamptz + interval '1 day'),
-			claimed_by = NULL,
-			started_at = NULL
-		WHERE id = $1
-		  AND store_id = $2
-		  AND status = 'unknown'`, id, storeID, at)
-	if err != nil || tag.RowsAffected() > 0 {
-		return err
-	}
-	one, of, err := m.Mail(ctx, id)
-	switch {
-	case err != nil:
-		return err
-	case of != storeID:
-		return pg.ErrNotFound
-	case one.Status == mail.Due:
-		return pg.Conflicts("wrong_status", "This mail is due already.")
-	}
-	return pg.Conflicts("wrong_status", "This mail is %s. Only one whose end is unknown can be sent again.", one.Status)
 }

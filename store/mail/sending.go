@@ -103,7 +103,8 @@ const doneSQL = `
 	UPDATE mails m
 	SET
 		status = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'failed' ELSE o.status END,
-		reason = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'soft' ELSE nullif(o.reason, '') END,
+		reason = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'soft'
+			WHEN m.reason = 'asked' AND o.reason IN ('later', 'trouble') THEN 'asked' ELSE nullif(o.reason, '') END,
 		due_at = CASE WHEN o.reason = 'later' THEN ` + again + ` ELSE m.due_at END,
 		sent_at = CASE WHEN o.status = 'sent' THEN o.at END,
 		started_at = CASE WHEN o.status <> 'due' THEN m.started_at END,
@@ -130,7 +131,7 @@ var hardSQL = `
 var startSQL = `
 	UPDATE mails m
 	SET
-		status = CASE WHEN NOT s.stopped THEN m.status WHEN m.reason = 'again' THEN 'unknown' ELSE 'skipped' END,
+		status = CASE WHEN NOT s.stopped THEN m.status WHEN m.reason IN ('again', 'asked') THEN 'unknown' ELSE 'skipped' END,
 		reason = CASE WHEN s.stopped AND m.reason IS DISTINCT FROM 'again' THEN 'stopped' ELSE m.reason END,
 		provider = $5,
 		started_at = clock_timestamp(),

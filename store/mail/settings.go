@@ -107,6 +107,11 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 	if err := s.check(); err != nil {
 		return err
 	}
+	if s.PostalAddress = strings.TrimSpace(s.PostalAddress); s.PostalAddress == "" {
+		if err := m.mayBeUnnamed(ctx, storeID); err != nil {
+			return err
+		}
+	}
 	_, err = m.Pool.Exec(ctx, `
 		INSERT INTO mail_settings (store_id, from_name, reply_to, postal_address, home_url, course_url, quiet_from, quiet_to,
 			cap_day, cap_week, daily_limit, warm_up_from, tracking)
@@ -125,6 +130,24 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 			warm_up_from = EXCLUDED.warm_up_from,
 			tracking = EXCLUDED.tracking`, storeID, s.FromName, s.ReplyTo, s.PostalAddress, s.HomeURL, s.CourseURL,
 		s.QuietFrom, s.QuietTo, s.CapDay, s.CapWeek, s.DailyLimit, s.WarmUpFrom, s.Tracking)
+	return err
+}
+
+// mayBeUnnamed refuses to take away the postal address of a store while marketing is on. What is switched on at the
+// same moment waits for it, see Decide.
+func (m *Mails) mayBeUnnamed(ctx context.Context, storeID string) error {
+	var on []string
+	err := m.Pool.QueryRow(ctx, `
+		SELECT coalesce(array_agg('“' || name || '”' ORDER BY name), '{}')
+		FROM campaigns
+		WHERE store_id = $1
+		  AND state = 'on'
+		  AND class = 'marketing'
+		  AND steps @> '[{"do": "mail"}]'`, storeID).Scan(&on)
+	if err == nil && len(on) > 0 {
+		err = pg.Refuse("postal_address", "is named in marketing mail, which is on: pause or end %s first",
+			strings.Join(on, ", "))
+	}
 	return err
 }
 
