@@ -1,6 +1,7 @@
 package campaigns
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,13 +108,18 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		WHERE r.campaign_id = ` + args.Add(c.ID) + `
 		  AND r.ended_at IS NULL
 		  AND r.next_at <= ` + args.Add(now) + `
-		ORDER BY r.next_at, r.occurrence -- as previews have it
+		ORDER BY r.next_at
 		LIMIT ` + args.Add(stepChunk) + `
 		FOR UPDATE OF r SKIP LOCKED`
-	return pgx.CollectRows(pg.Query(ctx, tx, sql, planned(args)...), func(row pgx.CollectableRow) (r run, err error) {
+	rows := pg.Query(ctx, tx, sql, planned(args)...)
+	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
 		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict,
 			&r.met)
 	})
+	slices.SortStableFunc(runs, func(a, b run) int { // as previews have them
+		return cmp.Or(a.nextAt.Compare(b.nextAt), cmp.Compare(a.occurrence, b.occurrence))
+	})
+	return runs, err
 }
 
 // steps brings runs of a campaign one step on.

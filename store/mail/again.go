@@ -37,7 +37,8 @@ func (m *Mails) SendAgain(ctx context.Context, storeID string, id int64, at time
 			return err
 		}
 		if status != mail.Unknown {
-			return pg.Conflicts("wrong_status", "This mail is %s already. Only one whose end is unknown can be sent again.", status)
+			return pg.Conflicts("wrong_status", "This mail is %s already. Only one whose end is unknown can be sent again.",
+				status)
 		}
 		skip, err := m.skip(ctx, tx, storeID, id, at)
 		if err != nil {
