@@ -340,7 +340,9 @@ func TestListInGerman(t *testing.T) {
 		t.Errorf("%d", page.StatusCode)
 	}
 	wants(t, x.get(t, listPath+"?progress_min=1.5", asAdmin, german).text, "at least 1,5\u00a0%")
-	for _, path := range []string{listPath + "?spent_max=1.234,5", "/api/stores/studio/customers?spent_max=1,5"} {
+	wants(t, x.get(t, listPath+"?spent_max=1.234,5&purchases_max=1234", asAdmin, german).text,
+		"at most 1.234,5", "at most 1.234<", `name="spent_max" value="1234,5"`)
+	for _, path := range []string{listPath + "?spent_max=1.2,5", "/api/stores/studio/customers?spent_max=1,5"} {
 		if got := x.get(t, path, asAdmin, german); got.StatusCode != 400 {
 			t.Errorf("%s: %d", path, got.StatusCode)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -129,4 +130,31 @@ func fieldsOf(t testing.TB, page string) url.Values {
 	}
 	walk(root, "")
 	return form
+}
+
+// The form of a segment, the sentence beside it and the reasons why someone is in it have the numbers of their reader,
+// as the list has.
+func TestSegmentInGerman(t *testing.T) {
+	x := open(t, nil)
+	x.hear(t, append(studio(), enrolled("Ann Lee", "mixing", "45.5", time.Hour))...)
+	german := withHeader("Accept-Language", "de")
+	form := url.Values{"name": {"Halb"}, "n": {"any"}, "n.0": {"enrollment"}, "n.0.progress_min": {"1,5"},
+		"n.1": {"spent"}, "n.1.min": {"1.000,50"}, "n.2": {"purchase"}, "n.2.times_min": {"1000"},
+		"n.3": {"purchase"}, "n.3.amount_min": {"1234,5"}, "do": {"preview"}}
+	page := x.send(t, "POST", segmentsPath+"/new", form.Encode(), asAdmin, german)
+	says := []string{"progress at least 1,5\u00a0%", "at least 1.000,50 in one currency", "at least 1.000 times",
+		"amount at least 1.234,5"}
+	wants(t, page.text, append(says, `name="n.0.progress_min" value="1,5"`, `name="n.1.min" value="1000,50"`)...)
+	form.Set("do", "save")
+	if saved := x.send(t, "POST", segmentsPath+"/new", form.Encode(), asAdmin, german); saved.StatusCode != 303 {
+		t.Fatalf("%d %s", saved.StatusCode, saved.text)
+	}
+	var all struct{ Data []struct{ ID, Text string } }
+	unmarshal(t, x.get(t, "/api/stores/studio/segments", asAdmin, german), &all)
+	wants(t, all.Data[0].Text, "progress at least 1.5%", "at least 1,000.50 in one currency", "at least 1,000 times")
+	own := segmentsPath + "/" + all.Data[0].ID
+	wants(t, x.get(t, segmentsPath, asAdmin, german).text, says...)
+	wants(t, x.get(t, own, asAdmin, german).text, says...)
+	wants(t, x.get(t, own+"/why?customer="+url.QueryEscape(mailOf("Ann Lee")), asAdmin, german).text,
+		append(says, "Mixing Basics: 45,5\u00a0%")...)
 }

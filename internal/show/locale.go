@@ -1,10 +1,14 @@
 package show
 
 import (
+	"context"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
@@ -17,7 +21,8 @@ import (
 type Locale struct {
 	lang    language.Tag
 	printer *message.Printer
-	point   string   // between the whole and its parts
+	point   string // between the whole and its parts
+	grouped *regexp.Regexp
 	symbols sync.Map // of currencies, by code as written
 }
 
@@ -45,7 +50,26 @@ func newLocale(name string) *Locale {
 	lang := language.MustParse(name)
 	l := &Locale{lang: lang, printer: message.NewPrinter(lang)}
 	l.point = strings.Trim(l.printer.Sprint(number.Decimal(0.5)), "05")
+	l.grouped = groupedNumbers(l.point, strings.Trim(l.printer.Sprint(number.Decimal(10_000_000)), "01"))
 	return l
+}
+
+// groupedNumbers matches numbers whose digits are grouped by marks, as people type them. One point
+// alone may stand before parts: it groups only beside another mark.
+func groupedNumbers(point, marks string) *regexp.Regexp {
+	mark, _ := utf8.DecodeRuneInString(marks)
+	one := regexp.QuoteMeta(string(mark))
+	switch {
+	case unicode.IsSpace(mark):
+		one = `[\s\x{a0}\x{202f}]`
+	case mark == '’':
+		one = `['’]`
+	}
+	parts := regexp.QuoteMeta(point) + `\d+`
+	if mark == '.' {
+		return regexp.MustCompile(`^\d{1,3}(` + one + `\d{3})+` + parts + `$|^\d{1,3}(` + one + `\d{3}){2,}$`)
+	}
+	return regexp.MustCompile(`^\d{1,3}(` + one + `\d{2,3})*` + one + `\d{3}(` + parts + `)?$`)
 }
 
 // longestAccept is how much of an Accept-Language header is read. Browsers send less.
@@ -93,11 +117,56 @@ func (l *Locale) Percentage(plain string) string {
 	return l.printer.Sprint(number.Percent(of100/100, number.MaxFractionDigits(6)))
 }
 
-// Decimal writes a number that is given with a point, as people type it: 1.5 or 1,5.
+// Decimal writes a number that is given with a point, as people type it: 1000.5 or 1000,5.
 func (l *Locale) Decimal(plain string) string { return strings.Replace(plain, ".", l.point, 1) }
 
-// Plain is a number that a person typed, with a point. A point stays one.
-func (l *Locale) Plain(typed string) string { return strings.Replace(typed, l.point, ".", 1) }
+// Grouped writes a number that is given with a point, as people read it: 1,000.50 or 1.000,50.
+func (l *Locale) Grouped(plain string) string {
+	whole, parts, cut := strings.Cut(plain, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return plain
+	}
+	if cut {
+		parts = l.point + parts
+	}
+	return l.Number(n) + parts
+}
+
+// Plain is a number that a person typed, with a point and without groups. A point stays one.
+func (l *Locale) Plain(typed string) string {
+	plain := strings.Replace(typed, l.point, ".", 1)
+	if !l.grouped.MatchString(typed) {
+		return plain
+	}
+	whole, parts, cut := strings.Cut(typed, l.point)
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, whole)
+	if cut {
+		return digits + "." + parts
+	}
+	return digits
+}
+
+// key is the context key of InLocale.
+type key struct{}
+
+// InLocale is a context of work for a reader of this locale.
+func InLocale(ctx context.Context, l *Locale) context.Context {
+	return context.WithValue(ctx, key{}, l)
+}
+
+// LocaleIn is the locale of the reader who the work is for; English if nothing else is known.
+func LocaleIn(ctx context.Context) *Locale {
+	if l, ok := ctx.Value(key{}).(*Locale); ok {
+		return l
+	}
+	return English
+}
 
 // symbol is how the locale writes a currency: $, US$ or USD.
 func (l *Locale) symbol(code string) string {

@@ -73,6 +73,35 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// What people read as a number can be typed as one, with groups or without. A number with one point
+// keeps it, as addresses of pages have it so.
+func TestTypedNumbers(t *testing.T) {
+	for _, c := range []struct{ locale, typed, plain, read string }{
+		{"en-US", "1,000.50", "1000.50", "1,000.50"},
+		{"en-US", "1000", "1000", "1,000"},
+		{"en-US", "1,5", "1,5", "1,5"},
+		{"de", "1,5", "1.5", "1,5"},
+		{"de", "1.000,50", "1000.50", "1.000,50"},
+		{"de", "1.234.567", "1234567", "1.234.567"},
+		{"de", "1.234", "1.234", "1,234"},
+		{"de", "1.5", "1.5", "1,5"},
+		{"de", "1.23,5", "1.23.5", "1,23.5"},
+		{"de", "abc", "abc", "abc"},
+		{"fr", "1 000,5", "1000.5", "1\u00a0000,5"},
+		{"de-CH", "1'000.5", "1000.5", "1’000.5"},
+		{"hi", "12,34,567", "1234567", "12,34,567"},
+	} {
+		l := newLocale(c.locale)
+		plain := l.Plain(c.typed)
+		if read := strings.ReplaceAll(l.Grouped(plain), "\u202f", "\u00a0"); plain != c.plain || read != c.read {
+			t.Errorf("%s: %q is %q and reads %q, want %q, %q", c.locale, c.typed, plain, read, c.plain, c.read)
+		}
+		if again := l.Plain(plain); again != plain {
+			t.Errorf("%s: %q read again is %q", c.locale, plain, again)
+		}
+	}
+}
+
 // Amounts stand in the store's order, then the largest first, whatever their codes.
 func TestOrdered(t *testing.T) {
 	all := []store.Money{{Amount: 100, Currency: "chf"}, {Amount: 38_00, Currency: "EUR"},

@@ -43,6 +43,12 @@ func (l *Locale) Money(m store.Money) string {
 	return sign + place(l.symbol(m.Currency), figure, l.lang)
 }
 
+// Coded writes an amount with its currency's code, as rules name it: 1,099.50 USD or 1.099,50 USD.
+func (l *Locale) Coded(m store.Money) string {
+	figure, code, _ := strings.Cut(string(AppendMoney(nil, m)), " ")
+	return l.Grouped(figure) + " " + code
+}
+
 // Ordered sorts amounts as a page shows them: in the order of the currencies given, then
 // the largest in minor units first, which says little of their worth but puts yen behind
 // as many dollars.

@@ -1,8 +1,8 @@
 package customers
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,16 +15,16 @@ func factsOf(r Rule, c Customer, labels Labels) string {
 	var facts []string
 	switch r.About {
 	case "customer":
-		facts = customerFacts(r, c)
+		facts = customerFacts(r, c, labels)
 	case "enrollment":
 		for _, k := range c.Courses {
 			if asked := r.Parts["course"]; len(asked) == 0 || slices.Contains(asked, k.ID) {
-				facts = append(facts, courseFact(k))
+				facts = append(facts, labels.course(k))
 			}
 		}
 	case "purchase":
 		for _, p := range c.Purchases {
-			facts = append(facts, purchaseFact(p))
+			facts = append(facts, labels.purchase(p))
 		}
 	case "subscription":
 		for _, s := range c.Subscriptions {
@@ -37,7 +37,7 @@ func factsOf(r Rule, c Customer, labels Labels) string {
 			}
 		}
 	case "spent":
-		facts = moneyFacts(c.TotalSpent)
+		facts = labels.monies(c.TotalSpent)
 	case "engagement":
 		if c.Engagement != nil {
 			facts = append(facts, c.Engagement.Label()+": "+c.Engagement.Why)
@@ -55,26 +55,26 @@ func factsOf(r Rule, c Customer, labels Labels) string {
 	return strings.Join(facts, "; ")
 }
 
-func customerFacts(r Rule, c Customer) (facts []string) {
+func customerFacts(r Rule, c Customer, labels Labels) (facts []string) {
 	for _, p := range thingNamed("customer").Parts {
 		if r.Parts[p.Name] == nil {
 			continue
 		}
 		switch p.Name {
 		case "type":
-			facts = append(facts, strings.TrimSuffix(p.named([]string{c.Type}, nil), "s"))
+			facts = append(facts, strings.TrimSuffix(p.named([]string{c.Type}, Labels{}), "s"))
 		case "status":
-			facts = append(facts, p.named([]string{c.Status}, nil))
+			facts = append(facts, p.named([]string{c.Status}, Labels{}))
 		case "source":
 			if c.Source.Kind != nil {
-				facts = append(facts, "source: "+p.named([]string{*c.Source.Kind}, nil))
+				facts = append(facts, "source: "+p.named([]string{*c.Source.Kind}, Labels{}))
 			}
 		case "first_seen_after", "first_seen_before":
 			facts = append(facts, "joined "+dayOf(c.FirstSeenAt))
 		case "last_activity_after", "last_activity_before":
 			facts = append(facts, "last active "+dayOf(c.LastActivityAt))
 		case "refunded":
-			facts = append(facts, "refunded: "+orNone(moneyFacts(c.Refunded)))
+			facts = append(facts, "refunded: "+orNone(labels.monies(c.Refunded)))
 		case "email_domain", "q":
 			facts = append(facts, c.Email)
 		}
@@ -89,16 +89,11 @@ func orNone(facts []string) string {
 	return strings.Join(facts, ", ")
 }
 
-func moneyFacts(all []store.Money) (facts []string) {
+func (l Labels) monies(all []store.Money) (facts []string) {
 	for _, m := range all {
-		facts = append(facts, amountText(m.Amount, m.Currency))
+		facts = append(facts, l.in().Coded(m))
 	}
 	return facts
-}
-
-// amountText is an amount as programs read it: 99.50 USD.
-func amountText(amount int64, currency string) string {
-	return string(show.AppendMoney(nil, store.Money{Amount: amount, Currency: currency}))
 }
 
 // dayOf is a day, with the time of day: rules count in hours.
@@ -109,22 +104,24 @@ func dayOf(t *time.Time) string {
 	return show.Moment(t.UTC())
 }
 
-func courseFact(c Course) string {
-	fact := fmt.Sprintf("%s: %g%%, enrolled %s", c.Title, c.Progress, dayOf(c.EnrolledAt))
+func (l Labels) course(c Course) string {
+	progress := l.in().Percentage(strconv.FormatFloat(c.Progress, 'f', -1, 64))
+	fact := c.Title + ": " + progress + ", enrolled " + dayOf(c.EnrolledAt)
 	if c.CompletedAt != nil {
 		fact += ", completed " + dayOf(c.CompletedAt)
 	}
 	return fact
 }
 
-func purchaseFact(p Purchase) string {
+func (l Labels) purchase(p Purchase) string {
+	amount := func(n int64) string { return l.in().Coded(store.Money{Amount: n, Currency: p.Currency}) }
 	title := "a payment"
 	if p.Title != nil {
 		title = *p.Title
 	}
-	fact := title + ": " + amountText(p.Amount, p.Currency) + ", " + dayOf(p.PurchasedAt)
+	fact := title + ": " + amount(p.Amount) + ", " + dayOf(p.PurchasedAt)
 	if p.Refunded > 0 {
-		fact += ", refunded " + amountText(p.Refunded, p.Currency)
+		fact += ", refunded " + amount(p.Refunded)
 	}
 	return fact
 }
@@ -134,7 +131,7 @@ func subscriptionFact(s Subscription) string {
 	if s.Plan != nil {
 		plan = *s.Plan
 	}
-	fact := plan + ": " + thingNamed("subscription").part("status").named([]string{s.Status}, nil)
+	fact := plan + ": " + thingNamed("subscription").part("status").named([]string{s.Status}, Labels{})
 	if s.CurrentPeriodEnd != nil {
 		fact += ", period ends " + dayOf(s.CurrentPeriodEnd)
 	}

@@ -13,13 +13,17 @@ import (
 	"rollcall/store/pg"
 )
 
-// Labels are what a store calls the things that its rules name, by id.
-type Labels map[string]string
+// Labels are the words of a store's rules, for their reader: what the store calls the things that
+// they name, by id, and how numbers are written.
+type Labels struct {
+	names  map[string]string
+	locale *show.Locale // nil: English
+}
 
-// LabelsOf are the labels of all that a store's rule names.
+// LabelsOf are the labels of all that a store's rule names, for the reader that the context knows.
 func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels Labels, err error) {
 	defer pg.Wrap(&err, "customers.LabelsOf(%q)", storeID)
-	labels = Labels{}
+	labels = Labels{map[string]string{}, show.LocaleIn(ctx)}
 	products := slices.Concat(r.values("enrollment", "course"), r.values("product", "id"),
 		r.values("purchase", "product"), r.values("subscription", "product"))
 	tags, segments, campaigns := r.values("tag", "id"), r.Segments(), r.values("mail", "campaign")
@@ -39,21 +43,24 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 		storeID, products, tags, segments, campaigns)
 	var id, label string
 	err = pg.Each(rows, []any{&id, &label}, func() {
-		labels[id] = label
+		labels.names[id] = label
 	})
 	for _, ready := range ReadySegments {
-		labels[ready.ID] = ready.Name
+		labels.names[ready.ID] = ready.Name
 	}
 	return labels, err
 }
 
+// Name is what the store calls a thing; empty if it is not known.
+func (l Labels) Name(id string) string { return l.names[id] }
+
 // of is the label of an id.
 func (l Labels) of(id string) string {
-	if label, known := l[id]; known {
-		return label
-	}
-	return "“" + id + "” (unknown)"
+	return cmp.Or(l.names[id], "“"+id+"” (unknown)")
 }
+
+// in is how numbers are written.
+func (l Labels) in() *show.Locale { return cmp.Or(l.locale, show.English) }
 
 // RuleText is a store's rule as a sentence.
 func (s *Reader) RuleText(ctx context.Context, storeID string, r Rule) (string, error) {
@@ -146,6 +153,8 @@ func (p Part) named(values []string, labels Labels) string {
 			}
 		case p.Kind == Currency:
 			v = strings.ToUpper(v)
+		default:
+			v = Shown(p.Kind, v, labels.in())
 		}
 		texts = append(texts, v)
 	}
@@ -156,15 +165,15 @@ func (p Part) named(values []string, labels Labels) string {
 func (t *Thing) clauses(r Rule, labels Labels) []string {
 	switch t.Name {
 	case "customer":
-		return t.customerClauses(r)
+		return t.customerClauses(r, labels)
 	case "spent":
-		return []string{spentClause(r)}
+		return []string{spentClause(r, labels)}
 	case "product":
 		return []string{"have bought or subscribed to " + t.Parts[0].named(r.Parts["id"], labels)}
 	case "tag":
 		return []string{"are tagged " + t.Parts[0].named(r.Parts["id"], labels)}
 	case "engagement":
-		return []string{"are " + strings.ToLower(t.Parts[0].named(r.Parts["state"], nil)) + " by engagement"}
+		return []string{"are " + strings.ToLower(t.Parts[0].named(r.Parts["state"], labels)) + " by engagement"}
 	case "can_mail":
 		return []string{map[string]string{"yes": "may get", "no": "may not get"}[r.Parts["is"][0]] + " marketing mail"}
 	case "mail":
@@ -175,11 +184,11 @@ func (t *Thing) clauses(r Rule, labels Labels) []string {
 	return []string{t.rowsClause(r, labels)}
 }
 
-func spentClause(r Rule) string {
+func spentClause(r Rule, labels Labels) string {
 	var said []string
 	for _, limit := range [][2]string{{"min", "at least "}, {"max", "at most "}} {
 		if v := r.Parts[limit[0]]; v != nil {
-			said = append(said, limit[1]+v[0])
+			said = append(said, limit[1]+Shown(Amount, v[0], labels.in()))
 		}
 	}
 	in := "in one currency"
@@ -201,7 +210,7 @@ var customerTexts = map[string]string{
 	"note=yes": "have a note", "note=no": "have no note",
 }
 
-func (t *Thing) customerClauses(r Rule) (said []string) {
+func (t *Thing) customerClauses(r Rule, labels Labels) (said []string) {
 	for _, p := range t.Parts {
 		values := r.Parts[p.Name]
 		if len(values) == 0 {
@@ -212,21 +221,21 @@ func (t *Thing) customerClauses(r Rule) (said []string) {
 		case is:
 			said = append(said, whole)
 		case p.Kind == pg.Moment:
-			said = append(said, text+momentText(values[0], strings.HasSuffix(p.Name, "_after")))
+			said = append(said, text+labels.moment(values[0], strings.HasSuffix(p.Name, "_after")))
 		case p.Name == "q":
 			said = append(said, text+"“"+values[0]+"”")
 		default:
-			said = append(said, text+p.named(values, nil))
+			said = append(said, text+p.named(values, labels))
 		}
 	}
 	return said
 }
 
-// momentText says when something was: since a moment, or before it.
-func momentText(value string, since bool) string {
+// moment says when something was: since a moment, or before it.
+func (l Labels) moment(value string, since bool) string {
 	ahead, future := strings.CutPrefix(value, "+")
 	_, relative := moment.ParseAge(ahead)
-	switch age := ageText(ahead); {
+	switch age := l.age(ahead); {
 	case relative && future && since:
 		return "later than in " + age
 	case relative && future:
@@ -247,8 +256,8 @@ func momentText(value string, since bool) string {
 	return "before " + day
 }
 
-// ageText writes an age in words: 30 days.
-func ageText(age string) string {
+// age writes an age in words: 30 days.
+func (l Labels) age(age string) string {
 	if age == "" {
 		return ""
 	}
@@ -256,7 +265,7 @@ func ageText(age string) string {
 	if n != "1" {
 		unit += "s"
 	}
-	return n + " " + unit
+	return l.in().Grouped(n) + " " + unit
 }
 
 // mailTexts say what became of a mail, of one and of several.
@@ -270,7 +279,7 @@ var mailTexts = map[string][2]string{
 // mailClause is the clause of a leaf about mail.
 func (t *Thing) mailClause(r Rule, labels Labels) string {
 	least, most := r.times()
-	many := timesText(least, most)
+	many := labels.times(least, most)
 	if most == 0 {
 		many = ""
 	}
@@ -291,7 +300,7 @@ func (t *Thing) mailClause(r Rule, labels Labels) string {
 	said := "have " + list(what, "or") + before(" of the campaign ", t.part("campaign").named(r.Parts["campaign"], labels))
 	for _, name := range []string{"after", "before"} {
 		if v := r.Parts[name]; v != nil {
-			said += " " + momentText(v[0], name == "after")
+			said += " " + labels.moment(v[0], name == "after")
 		}
 	}
 	if most == 0 {
@@ -308,7 +317,7 @@ func (t *Thing) rowsClause(r Rule, labels Labels) string {
 		with = " (" + with + ")"
 	}
 	least, most := r.times()
-	many := timesText(least, most)
+	many := labels.times(least, most)
 	switch {
 	case t.Name == "forecast":
 		of = "have a forecast" + before(" in ", of)
@@ -339,19 +348,20 @@ func before(word, text string) string {
 	return word + text
 }
 
-// timesText says how many; empty: one or more.
-func timesText(least, most int) string {
+// times says how many; empty: one or more.
+func (l Labels) times(least, most int) string {
+	number := func(n int) string { return l.in().Number(int64(n)) }
 	switch {
 	case most < 0 && least == 1:
 		return ""
 	case most < 0:
-		return fmt.Sprintf("at least %d", least)
+		return "at least " + number(least)
 	case least == 0:
-		return fmt.Sprintf("at most %d", most)
+		return "at most " + number(most)
 	case least == most:
-		return fmt.Sprintf("exactly %d", least)
+		return "exactly " + number(least)
 	}
-	return fmt.Sprintf("%d to %d", least, most)
+	return number(least) + " to " + number(most)
 }
 
 // qualities are what else is said of a leaf's rows.
@@ -366,15 +376,16 @@ func (t *Thing) qualities(r Rule, labels Labels) string {
 		switch {
 		case p.Kind == pg.Moment:
 			word := strings.TrimSuffix(strings.TrimSuffix(label, " since"), " before")
-			all = append(all, strings.TrimSuffix(word, " after")+" "+momentText(values[0], strings.HasSuffix(p.Name, "_after")))
+			word = strings.TrimSuffix(word, " after")
+			all = append(all, word+" "+labels.moment(values[0], strings.HasSuffix(p.Name, "_after")))
 		case p.yesOrNo() && values[0] == "yes":
 			all = append(all, label)
 		case p.Choices != nil && values[0] == "no":
 			all = append(all, "not "+label)
 		case p.Name == "refunded":
-			all = append(all, label+" "+strings.ToLower(p.named(values, nil)))
+			all = append(all, label+" "+strings.ToLower(p.named(values, labels)))
 		default:
-			all = append(all, label+" "+p.named(values, labels)+p.Unit)
+			all = append(all, label+" "+p.named(values, labels))
 		}
 	}
 	return strings.Join(all, ", ")

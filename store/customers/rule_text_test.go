@@ -4,8 +4,8 @@ import "testing"
 
 // Every rule reads as one sentence.
 func TestRuleText(t *testing.T) {
-	labels := Labels{"c1": "Mixing Basics", "p1": "Beat Pack", "t1": "VIP", "t2": "late payer", "s1": "At risk",
-		"k1": "Welcome"}
+	labels := Labels{names: map[string]string{"c1": "Mixing Basics", "p1": "Beat Pack", "t1": "VIP", "t2": "late payer",
+		"s1": "At risk", "k1": "Welcome"}}
 	for rule, want := range map[string]string{
 		`{"all":[{"enrollment":{"course":"c1","progress_max":10}},{"none":[{"tag":"t1"}]}]}`://
 		"Customers who are enrolled in Mixing Basics (progress at most 10%) and are not tagged VIP.",

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store"
 	"rollcall/store/pg"
 )
@@ -105,6 +106,9 @@ func (s *Site) Answer(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := Limited(r.Context(), AskTimeout)
 		defer cancel()
+		if !IsAPI(r) {
+			ctx = show.InLocale(ctx, localeOf(r))
+		}
 		err := h(w, r.WithContext(ctx))
 		if err == nil {
 			return

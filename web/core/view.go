@@ -34,11 +34,11 @@ func viewOf(r *http.Request, of customers.Around) View {
 	if own, err := r.Cookie("zone"); err == nil && zone == nil {
 		zone = show.Zone(own.Value)
 	}
-	return View{locale: LocaleOf(r), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
+	return View{locale: localeOf(r), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
 }
 
-// LocaleOf is the locale of a person's browser.
-func LocaleOf(r *http.Request) *show.Locale {
+// localeOf is the locale of a person's browser.
+func localeOf(r *http.Request) *show.Locale {
 	return show.LocaleFor(strings.Join(r.Header.Values("Accept-Language"), ","))
 }
 

@@ -77,7 +77,7 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 	page.First, page.Figures.counted = firstOf(q), q.Has("count")
 	q.Del("count")
 	q.Del("from")
-	plain(q, core.LocaleOf(r))
+	plain(q, show.LocaleIn(r.Context()))
 	var wrong error
 	page.Filter, wrong = customers.ParseFilter(r.PathValue("store"), q)
 	return cmp.Or(err, wrong)
@@ -87,9 +87,7 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 func plain(q url.Values, locale *show.Locale) {
 	for _, p := range new(customers.Filter).Params() {
 		for i, typed := range q[p.Name] {
-			if isNumber(p) {
-				q[p.Name][i] = locale.Plain(typed)
-			}
+			q[p.Name][i] = customers.Typed(p.Kind, typed, locale)
 		}
 	}
 }
@@ -195,11 +193,11 @@ func (p *customersPage) urls() {
 // labels are those of what the filter names by a rule or a segment.
 func (s *Pages) labels(r *http.Request, f customers.Filter) (customers.Labels, error) {
 	if f.Rule == "" && f.Segment == "" {
-		return nil, nil
+		return customers.Labels{}, nil
 	}
 	rule, err := f.AsRule()
 	if err != nil {
-		return nil, nil // it is refused elsewhere
+		return customers.Labels{}, nil // it is refused elsewhere
 	}
 	return customers.New(s.Cfg.Store).LabelsOf(r.Context(), f.Store, rule)
 }

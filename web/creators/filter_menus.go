@@ -119,17 +119,12 @@ func (p *customersPage) ruleText() string {
 // menu is the control of a parameter.
 func (p *customersPage) menu(f pg.Param) core.Menu {
 	m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
-	if isNumber(f) {
-		m.Chosen = p.Locale().Decimal(m.Chosen)
-	}
+	m.Chosen = customers.Filled(f.Kind, m.Chosen, p.Locale())
 	if p.Refused != nil {
 		m.Wrong = p.wrong(f)
 	}
 	return m
 }
-
-// isNumber tells whether people may type a parameter's value with the decimal separator of their language.
-func isNumber(p pg.Param) bool { return p.Kind == customers.Amount || p.Kind == customers.Percent }
 
 // wrong is why the value of a parameter is not valid; empty: it is. What was read first is refused first, but others
 // may be wrong, too.
@@ -187,14 +182,8 @@ func chipPart(m core.Menu, locale *show.Locale) string {
 		}
 	}
 	for _, value := range m.Given() {
-		switch {
-		case len(m.Options) > 0:
-		case m.Kind == customers.Percent:
-			texts = append(texts, locale.Percentage(value))
-		case isNumber(m.Param):
-			texts = append(texts, locale.Decimal(value))
-		default:
-			texts = append(texts, value+m.Unit)
+		if len(m.Options) == 0 {
+			texts = append(texts, customers.Shown(m.Kind, value, locale))
 		}
 	}
 	text := strings.Join(texts, " or ")
@@ -236,7 +225,7 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 		return append(orAny, mailing(p.Store)...)
 	case customers.SegmentID:
 		return append(orAny, core.Option{Value: p.Filter.Segment,
-			Label: cmp.Or(p.labels[p.Filter.Segment], p.Filter.Segment)})
+			Label: cmp.Or(p.labels.Name(p.Filter.Segment), p.Filter.Segment)})
 	case pg.Moment:
 		return ages
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -23,7 +24,7 @@ const (
 )
 
 // readRule reads the rule at a place of a form. It may lack what a rule must have.
-func readRule(form url.Values, place string, left *int) (r customers.Rule) {
+func readRule(form url.Values, place string, left *int, in *show.Locale) (r customers.Rule) {
 	is := form.Get(place)
 	*left--
 	if is == "all" || is == "any" || is == "none" {
@@ -33,7 +34,7 @@ func readRule(form url.Values, place string, left *int) (r customers.Rule) {
 			if !form.Has(at) {
 				break
 			}
-			if one := readRule(form, at, left); one.Group+one.About != "" {
+			if one := readRule(form, at, left, in); one.Group+one.About != "" {
 				r.Rules = append(r.Rules, one)
 			}
 		}
@@ -45,7 +46,7 @@ func readRule(form url.Values, place string, left *int) (r customers.Rule) {
 			for _, p := range thing.Parts {
 				for _, value := range form[place+"."+p.Name] {
 					if value = strings.TrimSpace(value); value != "" {
-						r.Parts[p.Name] = append(r.Parts[p.Name], value)
+						r.Parts[p.Name] = append(r.Parts[p.Name], customers.Typed(p.Kind, value, in))
 					}
 				}
 			}
@@ -137,7 +138,7 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 				Label: part.Label, Unit: part.Unit, Several: part.Multi,
 				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(path + "/" + part.Name)}
 			field.Options = p.choices(part, r.Parts[part.Name])
-			field.Inputs = inputs(part, r.Parts[part.Name])
+			field.Inputs = inputs(part, r.Parts[part.Name], p.Locale())
 			f.Fields = append(f.Fields, field)
 		}
 	}
@@ -145,9 +146,9 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 }
 
 // inputs are the values of the inputs of a part. An input has one line.
-func inputs(part customers.Part, values []string) (all []string) {
+func inputs(part customers.Part, values []string, in *show.Locale) (all []string) {
 	for _, v := range values {
-		all = append(all, strings.Join(pg.Lines(v), " "))
+		all = append(all, customers.Filled(part.Kind, strings.Join(pg.Lines(v), " "), in))
 	}
 	if part.Multi || len(all) == 0 {
 		all = append(all, "")

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/store/segments"
@@ -110,7 +111,7 @@ func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) 
 		d.Version, _ = strconv.Atoi(r.PostForm.Get("version"))
 	}
 	left := maxFormRules
-	d.rule = readRule(r.PostForm, "n", &left)
+	d.rule = readRule(r.PostForm, "n", &left, show.LocaleIn(r.Context()))
 	page := segmentPage{}
 	switch r.PostForm.Get("do") {
 	case "save":
