@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -41,7 +42,8 @@ func openMailed(t testing.TB, config func(*core.Config)) mailed {
 	x.exec(t, `INSERT INTO mail_links (store_id, url) VALUES ('store_a', 'https://shop.example/a?b=c&d'),
 		('store_b', 'https://other.example/')`)
 	x.exec(t, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
-		VALUES ('store_a', '', 'a@example.com', 'tracking', 'granted', '2025-01-01', 'platform', '2025')`)
+		SELECT 'store_a', '', 'a@example.com', k, 'granted', '2025-01-01', 'platform', '2025'
+		FROM unnest(ARRAY['marketing', 'tracking']) k`)
 	keys, err := storemail.NewRecipients(x.Cfg.Store).Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +52,7 @@ func openMailed(t testing.TB, config func(*core.Config)) mailed {
 }
 
 // leave is the address of the page on which the recipient of a mail leaves.
-func (x mailed) leave(id int64) string { return "/mail/u/" + x.keys.Leave(id) }
+func (x mailed) leave(id int64) string { return "/mail/u/" + x.keys.Leave(mail.Ticket{Mail: id}) }
 
 func (x mailed) stops(t testing.TB) string {
 	t.Helper()
@@ -121,7 +123,7 @@ func TestReadingMailChangesNothing(t *testing.T) {
 	if after := x.contents(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	if x.log.String() == "" || strings.Contains(x.log.String(), x.keys.Leave(marketingMail)) {
+	if x.log.String() == "" || strings.Contains(x.log.String(), strings.TrimPrefix(x.leave(marketingMail), "/mail/u/")) {
 		t.Error("the log has a token, or nothing")
 	}
 }
@@ -193,6 +195,41 @@ func TestLeavePage(t *testing.T) {
 	}
 }
 
+// The link of a mail that is no longer stored stops mail still. Mail that a consent is missing for is not
+// offered again.
+func TestLeavePageWithoutAConsent(t *testing.T) {
+	t.Parallel()
+	x := openMailed(t, nil)
+	x.exec(t, `UPDATE mail_consents SET state = 'denied' WHERE kind = 'marketing'`)
+	page := x.send(t, "POST", x.leave(marketingMail), "do=store")
+	if !strings.Contains(page.text, "You said no to news from") || strings.Contains(page.text, `value="again"`) {
+		t.Errorf("mail is offered again to one who said no:\n%s", page.text)
+	}
+	page = x.send(t, "POST", x.leave(serviceMail), "do=kind")
+	if !strings.Contains(page.text, "nor emails of this kind") || !strings.Contains(page.text, "Get emails again") {
+		t.Errorf("of service:\n%s", page.text)
+	}
+	x.exec(t, `DELETE FROM mail_stops`)
+	x.exec(t, `DELETE FROM mails`)
+	link := "/mail/u/" + x.keys.Leave(mail.Ticket{Mail: marketingMail, Store: "store_a", Campaign: "c1",
+		Class: "marketing", Hash: bytes.Repeat([]byte{1}, 32)})
+	for _, c := range []struct{ do, stops, says, button string }{
+		{"", "", "Emails from <bdi>Ada", ">Stop emails of this kind<"},
+		{"kind", "store_a/c1/unsubscribed", "Done. You are unsubscribed.", ">Undo<"},
+		{"again", "", "You are no longer unsubscribed.", ">Stop all news from"},
+		{"no-tracking", "", "Your clicks are no longer recorded.", ">Stop all news from"},
+	} {
+		got := x.send(t, "POST", link, "do="+c.do)
+		if got.StatusCode != 200 || x.stops(t) != c.stops || !strings.Contains(got.text, c.says) ||
+			!strings.Contains(got.text, c.button) || strings.Contains(got.text, "You said no") {
+			t.Errorf("%q of a mail that is gone: %d, stops %q:\n%s", c.do, got.StatusCode, x.stops(t), got.text)
+		}
+	}
+	if got := x.get(t, x.leave(marketingMail)); !strings.Contains(got.text, "no longer stored") {
+		t.Errorf("a link of its id alone: %s", got.text)
+	}
+}
+
 // A link leads to the address that was stored, and no request leads anywhere else.
 func TestClickLeadsToStoredLinks(t *testing.T) {
 	t.Parallel()
@@ -201,7 +238,7 @@ func TestClickLeadsToStoredLinks(t *testing.T) {
 	if got.StatusCode != http.StatusFound || got.Header.Get("Location") != "https://shop.example/a?b=c&d" {
 		t.Errorf("%d %q", got.StatusCode, got.Header.Get("Location"))
 	}
-	for _, path := range []string{x.keys.Click(99, 0), x.keys.Leave(1), "1", "1.1.x",
+	for _, path := range []string{x.keys.Click(99, 0), x.keys.Leave(mail.Ticket{Mail: 1}), "1", "1.1.x",
 		x.keys.Click(1, 1)[1:], url.PathEscape("//evil.example"), url.PathEscape("https://evil.example")} {
 		if got := x.get(t, "/mail/c/"+path); got.StatusCode != 404 || got.Header.Get("Location") != "" {
 			t.Errorf("%s: %d %q", path, got.StatusCode, got.Header.Get("Location"))
@@ -222,7 +259,8 @@ func TestNewKeyOfLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := x.get(t, "/mail/u/"+keys.Leave(marketingMail)); !strings.Contains(got.text, "Emails from") {
+	x.keys = keys
+	if got := x.get(t, x.leave(marketingMail)); !strings.Contains(got.text, "Emails from") {
 		t.Errorf("%s", got.text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/mail"
 	"rollcall/store/campaigns"
 	storemail "rollcall/store/mail"
 	"rollcall/web/core"
@@ -22,6 +23,8 @@ func TestPageLeave(t *testing.T) {
 	x.exec(t, `UPDATE mail_settings SET quiet_from = NULL, quiet_to = NULL, cap_day = NULL, cap_week = NULL`)
 	x.hear(t, enrolled("Nia Park", "mixing", "0", 10*day))
 	x.deliver(t)
+	x.exec(t, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+		VALUES ('studio', '', 'nia.park@mail.example', 'marketing', 'granted', '2025-01-01', 'import', '2025')`)
 	keys, err := storemail.NewRecipients(x.Cfg.Store).Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +34,8 @@ func TestPageLeave(t *testing.T) {
 	phone.NoScript = true
 	for _, look := range []browser.Look{browser.Desktop, phone} {
 		p.Look(look)
-		link := "/mail/u/" + keys.Leave(x.keep(t, "studio", "nia.park@mail.example", "News", "<p>Hi</p>", "Hi"))
+		link := "/mail/u/" + keys.Leave(mail.Ticket{
+			Mail: x.keep(t, "studio", "nia.park@mail.example", "News", "<p>Hi</p>", "Hi")})
 		p.Go(link)
 		p.Click(`[name="do"][value="store"]`)
 		p.Has("main", "You no longer get news from Aurora Academy.")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/mail"
 	storemail "rollcall/store/mail"
 )
 
@@ -33,7 +34,7 @@ func TestPeopleLeaveWhileMailsGoOut(t *testing.T) {
 		leaving.Go(func() {
 			<-begun
 			for id := int64(people - nth); id > 0; id -= 4 { // those who would be last leave first
-				if err := r.OneClick(t.Context(), id, time.Now()); err != nil {
+				if err := r.OneClick(t.Context(), mail.Ticket{Mail: id}, time.Now()); err != nil {
 					t.Error(err)
 				}
 				left[id] = time.Now()

@@ -36,7 +36,7 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 		return m, &mail.Outcome{Status: mail.Due}
 	}
 	v := c.Values
-	v.Unsubscribe = l.URL + "/mail/u/" + l.keys.Leave(c.ID)
+	v.Unsubscribe = l.URL + "/mail/u/" + l.keys.Leave(c.Ticket(l.Turn.Store))
 	subject, page, plain := body.Render(v)
 	m = mail.Message{ID: c.ID, Key: l.keys.Name(c.ID), Class: c.Class, From: l.From, ReplyTo: l.store.ReplyTo, To: c.Email,
 		Subject: subject, At: l.at()}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/mail"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"rollcall/internal/testing/smtpsink"
 	sending "rollcall/mail"
+	"rollcall/store"
 	storemail "rollcall/store/mail"
 )
 
@@ -86,6 +88,25 @@ func TestMailOutcomes(t *testing.T) {
 	s.turns()
 	s.selects(`SELECT concat_ws(' ', split_part(email, '@', 1), status, reason) FROM mails WHERE tries > 1 ORDER BY 1`,
 		"data451-1 due later", "rcpt421-1 failed soft")
+}
+
+// The link to unsubscribe says what outlives the mail's row: an erasure, or two years.
+func TestMailSaysItsTicket(t *testing.T) {
+	t.Parallel()
+	s, sink := newMailSite(t, "ann@x.example")
+	s.turns()
+	keys, err := storemail.NewRecipients(s.cfg.Store).Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := strings.ReplaceAll(string(sink.Log()[0].Raw), "=\r\n", "")
+	_, link, _ := strings.Cut(raw, "https://r.example/mail/u/")
+	ticket, _ := keys.ReadLeave(link[:strings.IndexAny(link, "\r\n\" ")])
+	s.exec(`CREATE TABLE said AS SELECT $1::bytea AS hash`, ticket.Hash)
+	s.selects(`SELECT (hash = `+store.AddressHash("'ann@x.example'")+`)::text FROM said`, "true")
+	if ticket.Mail != 1 || ticket.Store != "s1" || ticket.Campaign != "c1" || ticket.Class != "service" {
+		t.Errorf("%+v", ticket)
+	}
 }
 
 // Of a provider that is away no mail has a fault: all stay due, the lane rests, and goes on by itself.

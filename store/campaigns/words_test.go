@@ -8,8 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/facts"
+	"rollcall/mail"
 	"rollcall/store/campaigns"
-	"rollcall/store/mail"
+	storemail "rollcall/store/mail"
 )
 
 // left is a checkout that expires now, whose buyer can go on with it.
@@ -97,13 +98,13 @@ func TestRecipeSwitchedOffAndOn(t *testing.T) {
 	w.want(allMails, `
 		ann@x.example first course:c1
 		bob@x.example first course:c1`)
-	recipients := mail.NewRecipients(w.store)
+	recipients := storemail.NewRecipients(w.store)
 	for _, id := range w.rows(`SELECT id::text FROM mails WHERE email = 'ann@x.example'`) {
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := recipients.Unsubscribe(t.Context(), n, mail.ThisKind, w.now); err != nil {
+		if err := recipients.Unsubscribe(t.Context(), mail.Ticket{Mail: n}, storemail.ThisKind, w.now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +143,7 @@ func TestRecipeSwitchedOffAndOn(t *testing.T) {
 		eve@x.example`)
 	dan := w.rows(`SELECT id::text FROM mails WHERE email = 'dan@x.example' ORDER BY id LIMIT 1`)[0]
 	n, _ := strconv.ParseInt(dan, 10, 64)
-	if err := recipients.Unsubscribe(t.Context(), n, mail.ThisKind, w.now); err != nil {
+	if err := recipients.Unsubscribe(t.Context(), mail.Ticket{Mail: n}, storemail.ThisKind, w.now); err != nil {
 		t.Fatal(err)
 	}
 	w.want(`SELECT DISTINCT campaign_id FROM mail_stops ORDER BY campaign_id`, own.ID+`

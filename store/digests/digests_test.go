@@ -10,6 +10,7 @@ import (
 
 	"rollcall/internal/testing/storetest"
 	"rollcall/internal/testing/testdb"
+	"rollcall/mail"
 	"rollcall/store"
 	"rollcall/store/campaigns"
 	"rollcall/store/digests"
@@ -178,7 +179,7 @@ func TestDigestsAreSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := moment(t, "2026-03-09T14:00:00Z")
-	if err := recipients.OneClick(t.Context(), left, at); err != nil {
+	if err := recipients.OneClick(t.Context(), mail.Ticket{Mail: left}, at); err != nil {
 		t.Fatal(err)
 	}
 	turn, ok, err := mails.Take(t.Context(), "w1", at)

@@ -26,6 +26,11 @@ type Claimed struct {
 	hash       []byte      // of the address, as in mail_stops
 }
 
+// Ticket is what the mail's link to unsubscribe says.
+func (c Claimed) Ticket(storeID string) mail.Ticket {
+	return mail.Ticket{Mail: c.ID, Store: storeID, Campaign: c.Campaign, Class: c.Class, Hash: c.hash}
+}
+
 // Batch is what a claim decided.
 type Batch struct {
 	Mails   []Claimed // to be sent

@@ -1,14 +1,5 @@
 package mail
 
-import (
-	"context"
-	"encoding/json"
-	"time"
-
-	"rollcall/facts"
-	"rollcall/store/pg"
-)
-
 // Consents. The platform, Stripe's checkouts, imports and people themselves say them; what was said
 // is kept under the user or the address that it was said for (mail_consents, checkouts). What
 // counts for a customer is a question (mail_words), so it is the same in whatever order that and
@@ -47,28 +38,4 @@ func said(state, storeID, how string) string {
 		  AND k.kind = 'marketing'
 		  AND k.state = '` + state + `' ` + how + `
 	)`
-}
-
-// Say keeps what the recipient of a mail said about tracking on the page that it links to.
-func (r *Recipients) Say(ctx context.Context, mailID int64, state string, now time.Time) (err error) {
-	defer pg.Wrap(&err, "mail.Say(%d, %q)", mailID, state)
-	said := facts.NewConsent(facts.Consent{Kind: facts.Tracking, State: state, SaidAt: now, Source: "page"}, "page")
-	text, err := json.Marshal(said)
-	if err != nil {
-		return err
-	}
-	_, err = r.Pool.Exec(ctx, `
-		INSERT INTO mail_consents AS c (store_id, user_id, email, kind, state, said_at, source, wording, version)
-		SELECT m.store_id, '', m.email, s.kind, s.state, s.said_at, s.source, '', s.version
-		FROM mails m, json_populate_record(NULL::mail_consents, $2) s
-		WHERE m.id = $1
-		  AND m.class <> 'test'
-		ON CONFLICT (store_id, user_id, email, kind) DO UPDATE SET
-			state = EXCLUDED.state,
-			said_at = EXCLUDED.said_at,
-			source = EXCLUDED.source,
-			wording = EXCLUDED.wording,
-			version = EXCLUDED.version
-			WHERE EXCLUDED.version > c.version`, mailID, string(text))
-	return err
 }

@@ -41,39 +41,3 @@ func (r *Recipients) AddKey(ctx context.Context) (err error) {
 	_, err = r.Pool.Exec(ctx, `INSERT INTO mail_keys (key) VALUES ($1)`, key)
 	return err
 }
-
-// Standing is what the recipient of a mail gets and does not get.
-type Standing struct {
-	StoreName string
-	Class     string
-	Campaign  string   // its id; empty: none
-	Stopped   []string // scopes in which they unsubscribed
-	Tracked   bool     // they agreed to it
-}
-
-// Test tells whether the mail was a test, which changes nothing.
-func (s Standing) Test() bool { return s.Class == "test" }
-
-// Standing reads the standing of a mail's recipient. Without such a mail, or if it was erased, it
-// is pg.ErrNotFound.
-func (r *Recipients) Standing(ctx context.Context, mailID int64) (s Standing, err error) {
-	defer pg.Wrap(&err, "mail.Standing(%d)", mailID)
-	err = pg.NotFound(r.Pool.QueryRow(ctx, `
-		SELECT
-			coalesce(nullif(st.name, ''), m.store_id),
-			m.class,
-			m.campaign_id,
-			ARRAY(
-				SELECT CASE WHEN s.campaign_id <> '' THEN $2 WHEN s.store_id <> '' THEN $3 ELSE $4 END
-				FROM mail_stops s
-				WHERE s.hash = `+store.AddressHash("m.email")+`
-				  AND s.reason = 'unsubscribed'
-				  AND s.store_id IN ('', m.store_id)
-				  AND s.campaign_id IN ('', m.campaign_id, `+kindOf("m.campaign_id")+`)),
-			coalesce(`+ConsentSQL("tracking", "m.store_id", "m.email")+` = 'granted', false)
-		FROM mails m
-		LEFT JOIN stores st ON st.id = m.store_id
-		WHERE m.id = $1`, mailID, ThisKind, ThisStore, AllStores).
-		Scan(&s.StoreName, &s.Class, &s.Campaign, &s.Stopped, &s.Tracked))
-	return s, err
-}

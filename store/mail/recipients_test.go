@@ -66,6 +66,12 @@ func mailTo(t testing.TB, s *store.Store, storeID, email, class, status string) 
 	return id
 }
 
+// ticket adds a mail that was sent and returns the ticket of its id alone.
+func ticket(t testing.TB, s *store.Store, storeID, email, class string) mail.Ticket {
+	t.Helper()
+	return mail.Ticket{Mail: mailTo(t, s, storeID, email, class, "sent")}
+}
+
 // stopsOf are all stops, as store/campaign/reason of the customers whose address they are of.
 func stopsOf(t testing.TB, s *store.Store) []string {
 	t.Helper()
@@ -83,13 +89,13 @@ func TestKeysOfLinks(t *testing.T) {
 	if err != nil || len(first) == 0 {
 		t.Fatalf("%v %v", first, err)
 	}
-	token := first.Leave(7)
+	token := first.Leave(mail.Ticket{Mail: 7})
 	if err := r.AddKey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	both, err := r.Keys(t.Context())
-	if id, ok := both.ReadLeave(token); err != nil || !ok || id != 7 || both.Leave(7) == token {
-		t.Errorf("after a new key: %d %v %v", id, ok, err)
+	if got, ok := both.ReadLeave(token); err != nil || !ok || got.Mail != 7 || both.Leave(got) == token {
+		t.Errorf("after a new key: %v %v %v", got, ok, err)
 	}
 	run(t, s, `DELETE FROM mail_keys`)
 	if made, err := r.Keys(t.Context()); err != nil || len(made) != 1 {
@@ -97,7 +103,6 @@ func TestKeysOfLinks(t *testing.T) {
 	} else if _, ok := made.ReadLeave(token); ok {
 		t.Error("a key that is gone verifies")
 	}
-	var _ mail.Keys = both
 }
 
 // Each scope stops what it says, and no more; a test stops nothing.
@@ -109,7 +114,7 @@ func TestUnsubscribing(t *testing.T) {
 		storemail.AllStores: "p1@x.example///unsubscribed",
 	} {
 		s, r := recipients(t)
-		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		id := ticket(t, s, "s1", "p1@x.example", "marketing")
 		for range 2 {
 			if err := r.Unsubscribe(t.Context(), id, scope, monday); err != nil {
 				t.Fatal(err)
@@ -132,14 +137,19 @@ func TestUnsubscribing(t *testing.T) {
 		}
 	}
 	s, r := recipients(t)
-	test := mailTo(t, s, "s1", "p1@x.example", "test", "sent")
+	test := ticket(t, s, "s1", "p1@x.example", "test")
 	err := errors.Join(r.OneClick(t.Context(), test, monday),
 		r.Unsubscribe(t.Context(), test, storemail.AllStores, monday),
 		r.Say(t.Context(), test, facts.Granted, monday))
 	if got := append(stopsOf(t, s), lines(t, s, `SELECT kind FROM mail_consents`)...); err != nil || len(got) > 0 {
 		t.Errorf("a test: %q %v", got, err)
 	}
-	if err := r.OneClick(t.Context(), 99, monday); !errors.Is(err, pg.ErrNotFound) {
+	run(t, s, `INSERT INTO mail_stops (hash, reason, since)
+		SELECT `+store.AddressHash("'p1@x.example'")+`, 'unsubscribed', now()`)
+	if err := r.Resubscribe(t.Context(), test); err != nil || len(stopsOf(t, s)) != 1 {
+		t.Errorf("a test lifts a stop: %v", err)
+	}
+	if err := r.OneClick(t.Context(), mail.Ticket{Mail: 99}, monday); !errors.Is(err, pg.ErrNotFound) {
 		t.Errorf("no such mail: %v", err)
 	}
 }
@@ -150,7 +160,7 @@ func TestOneClick(t *testing.T) {
 	for class, want := range map[string]string{"marketing": "p1@x.example/s1//unsubscribed",
 		"service": "p1@x.example/s1/c1/unsubscribed"} {
 		s, r := recipients(t)
-		if err := r.OneClick(t.Context(), mailTo(t, s, "s1", "p1@x.example", class, "sent"), monday); err != nil {
+		if err := r.OneClick(t.Context(), ticket(t, s, "s1", "p1@x.example", class), monday); err != nil {
 			t.Fatal(err)
 		}
 		if got := stopsOf(t, s); !slices.Equal(got, []string{want}) {

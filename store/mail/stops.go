@@ -39,64 +39,6 @@ func kindOf(campaign string) string {
 	return `coalesce((SELECT nullif(k.recipe, '') FROM campaigns k WHERE k.id = ` + campaign + `), ` + campaign + `)`
 }
 
-// Scopes in which recipients unsubscribe.
-const (
-	ThisKind  = "kind"  // what the mail's campaign sends, and all others of its recipe
-	ThisStore = "store" // its store's marketing
-	AllStores = "all"   // the marketing of all stores
-)
-
-// Unsubscribe keeps that the recipient of a mail wants no more in a scope. That of a mail without
-// a campaign has no kind, so it is the store.
-func (r *Recipients) Unsubscribe(ctx context.Context, mailID int64, scope string, now time.Time) (err error) {
-	defer pg.Wrap(&err, "mail.Unsubscribe(%d, %q)", mailID, scope)
-	_, err = r.Pool.Exec(ctx, `
-		INSERT INTO mail_stops (store_id, hash, campaign_id, reason, since, mail_id)
-		SELECT
-			CASE WHEN $2 = 'all' THEN '' ELSE m.store_id END,
-			`+store.AddressHash("m.email")+`,
-			CASE WHEN $2 = 'kind' THEN `+kindOf("m.campaign_id")+` ELSE '' END,
-			'unsubscribed',
-			$3,
-			m.id
-		FROM mails m
-		WHERE m.id = $1
-		  AND m.class <> 'test'
-		ON CONFLICT DO NOTHING`, mailID, scope, now)
-	return err
-}
-
-// OneClick is what mail programs do for their users (RFC 8058): it ends the store's marketing, or
-// of another mail what its campaign sends.
-func (r *Recipients) OneClick(ctx context.Context, mailID int64, now time.Time) (err error) {
-	defer pg.Wrap(&err, "mail.OneClick(%d)", mailID)
-	s, err := r.Standing(ctx, mailID)
-	if err != nil {
-		return err
-	}
-	scope := ThisStore
-	if s.Class == "service" {
-		scope = ThisKind
-	}
-	return r.Unsubscribe(ctx, mailID, scope, now)
-}
-
-// Resubscribe lifts all that the recipient of a mail unsubscribed from and that would forbid it.
-// Other stops stay.
-func (r *Recipients) Resubscribe(ctx context.Context, mailID int64) (err error) {
-	defer pg.Wrap(&err, "mail.Resubscribe(%d)", mailID)
-	_, err = r.Pool.Exec(ctx, `
-		DELETE FROM mail_stops s
-		USING mails m
-		WHERE m.id = $1
-		  AND m.class <> 'test'
-		  AND s.hash = `+store.AddressHash("m.email")+`
-		  AND s.reason = 'unsubscribed'
-		  AND s.store_id IN ('', m.store_id)
-		  AND s.campaign_id IN ('', m.campaign_id, `+kindOf("m.campaign_id")+`)`, mailID)
-	return err
-}
-
 // Stop is why an address is not mailed. Its JSON is the API's.
 type Stop struct {
 	Everywhere bool      `json:"everywhere"`            // by no store

@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
+	"rollcall/mail"
 	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -43,24 +43,21 @@ type page struct {
 // Title is what a browser's tab shows.
 func (p page) Title() string { return "Your emails" }
 
-// Stops tells whether the recipient unsubscribed in a scope.
-func (p page) Stops(scope string) bool { return slices.Contains(p.Stopped, scope) }
-
 // Leave shows what the recipient of a mail gets. It changes nothing: programs that check mails
 // follow every link.
 func (s *Pages) Leave(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.mail(r)
+	ticket, err := s.ticket(r)
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, id, "")
+	return s.answer(w, r, ticket, "")
 }
 
 // Left changes what the recipient of a mail gets: by a button of the page, or by their mail program
 // in one click (RFC 8058). It asks for no cookie, redirects nowhere, and answers a token of no mail
 // like any other.
 func (s *Pages) Left(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.mail(r)
+	ticket, err := s.ticket(r)
 	if err != nil {
 		return err
 	}
@@ -74,41 +71,43 @@ func (s *Pages) Left(w http.ResponseWriter, r *http.Request) error {
 	}
 	change, ok := changes[do]
 	if !ok {
-		return s.answer(w, r, id, "")
+		return s.answer(w, r, ticket, "")
 	}
-	if id != 0 {
-		if err := change(r.Context(), s, id); err != nil && !errors.Is(err, pg.ErrNotFound) {
+	if ticket.Mail != 0 {
+		if err := change(r.Context(), s, ticket); err != nil && !errors.Is(err, pg.ErrNotFound) {
 			return err
 		}
 	}
-	return s.answer(w, r, id, do)
+	return s.answer(w, r, ticket, do)
 }
 
 // changes are what the buttons do.
-var changes = map[string]func(context.Context, *Pages, int64) error{
-	"one-click": func(ctx context.Context, s *Pages, id int64) error {
-		return s.recipients.OneClick(ctx, id, s.Cfg.Now())
+var changes = map[string]func(context.Context, *Pages, mail.Ticket) error{
+	"one-click": func(ctx context.Context, s *Pages, t mail.Ticket) error {
+		return s.recipients.OneClick(ctx, t, s.Cfg.Now())
 	},
 	storemail.ThisKind:  leave(storemail.ThisKind),
 	storemail.ThisStore: leave(storemail.ThisStore),
 	storemail.AllStores: leave(storemail.AllStores),
-	"again":             func(ctx context.Context, s *Pages, id int64) error { return s.recipients.Resubscribe(ctx, id) },
-	"no-tracking": func(ctx context.Context, s *Pages, id int64) error {
-		return s.recipients.Say(ctx, id, "denied", s.Cfg.Now())
+	"again": func(ctx context.Context, s *Pages, t mail.Ticket) error {
+		return s.recipients.Resubscribe(ctx, t)
+	},
+	"no-tracking": func(ctx context.Context, s *Pages, t mail.Ticket) error {
+		return s.recipients.Say(ctx, t, "denied", s.Cfg.Now())
 	},
 }
 
-func leave(scope string) func(context.Context, *Pages, int64) error {
-	return func(ctx context.Context, s *Pages, id int64) error {
-		return s.recipients.Unsubscribe(ctx, id, scope, s.Cfg.Now())
+func leave(scope string) func(context.Context, *Pages, mail.Ticket) error {
+	return func(ctx context.Context, s *Pages, t mail.Ticket) error {
+		return s.recipients.Unsubscribe(ctx, t, scope, s.Cfg.Now())
 	}
 }
 
 // answer shows the page.
-func (s *Pages) answer(w http.ResponseWriter, r *http.Request, id int64, done string) error {
+func (s *Pages) answer(w http.ResponseWriter, r *http.Request, t mail.Ticket, done string) error {
 	p := page{Token: r.PathValue("token"), Done: done}
-	if id != 0 {
-		standing, err := s.recipients.Standing(r.Context(), id)
+	if t.Mail != 0 {
+		standing, err := s.recipients.Standing(r.Context(), t)
 		if err != nil && !errors.Is(err, pg.ErrNotFound) {
 			return err
 		}
@@ -117,12 +116,12 @@ func (s *Pages) answer(w http.ResponseWriter, r *http.Request, id int64, done st
 	return s.Page(w, http.StatusOK, "leave.html", p)
 }
 
-// mail is the id of the mail of a request's token; 0 if the token is of none.
-func (s *Pages) mail(r *http.Request) (id int64, err error) {
+// ticket is what a request's token says; its mail is 0 if no key signed it.
+func (s *Pages) ticket(r *http.Request) (t mail.Ticket, err error) {
 	token := r.PathValue("token")
 	keys, err := s.keys.of(r.Context(), token)
-	id, _ = keys.ReadLeave(token)
-	return id, err
+	t, _ = keys.ReadLeave(token)
+	return t, err
 }
 
 // Throttled lets a handler through in turns: each network's requests wait for each other.
