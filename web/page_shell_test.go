@@ -178,10 +178,48 @@ func TestPageTimes(t *testing.T) {
 		x.exec(t, `INSERT INTO store_settings (store_id, time_zone) VALUES ('studio', $1)`, c.store)
 		p.Look(c.look)
 		p.Zone(c.browser)
-		p.Go("/store/studio/customers") // the first page that the browser sees: its script names the zone
-		p.Go("/store/studio/settings")
+		p.Go("/store/studio/settings") // the first page that the browser sees in this zone
 		p.Lists("#tokens li small time:last-child", c.want)
 		same(t, "in UTC", []string{"30 Jun 2026, 20:15 UTC"},
 			browser.Eval[[]string](p, `[document.querySelector("#tokens time:last-child").title]`))
+	}
+}
+
+// The first page in a zone is loaded once more to be written in it, and only then: it stays one step of the history,
+// and keeps what was typed.
+func TestPageFirstInZone(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	loaded := func(how string) {
+		t.Helper()
+		p.Until(fmt.Sprintf(`performance.getEntriesByType("navigation")[0].type === %q`, how))
+		browser.Eval[bool](p, `fetch("/healthz").then(() => true)`) // by then a page that goes on loading has gone
+		p.Until(fmt.Sprintf(`performance.getEntriesByType("navigation")[0].type === %q`, how))
+	}
+	p.Go(listPath)
+	loaded("navigate") // in UTC, as it was written
+	steps := browser.Eval[int](p, `history.length`)
+	for _, zone := range []string{"Australia/Sydney", "America/New_York"} {
+		p.Zone(zone)
+		p.Go(listPath + "?q=rita")
+		loaded("reload")
+		p.Until(fmt.Sprintf(`document.querySelector(".top").dataset.zone === %q`, zone))
+		steps++
+		if got := browser.Eval[int](p, `history.length`); got != steps {
+			t.Errorf("%s: %d steps in the history, want %d", zone, got, steps)
+		}
+		p.Go(listPath)
+		loaded("navigate")
+		steps++
+	}
+	script := `(() => {` + x.get(t, "/assets/app.js").text + `})() || true`
+	p.Go(segmentsPath + "/new")
+	for _, late := range []struct{ zone, typed, how string }{
+		{"Asia/Tokyo", "Half", "navigate"}, {"Asia/Kolkata", "", "reload"}} {
+		p.Zone(late.zone)
+		p.Type("#name", late.typed)
+		browser.Eval[bool](p, script)
+		loaded(late.how)
+		p.Until(fmt.Sprintf(`document.querySelector("#name").value === %q`, late.typed))
 	}
 }

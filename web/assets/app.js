@@ -84,9 +84,20 @@ document.addEventListener("click", (event) => {
 	setTimeout(() => (text.textContent = label), 4000);
 });
 
-// Pages of a store that has set no time zone are written in the reader's.
-document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000; samesite=lax` +
-	(location.protocol === "https:" ? "; secure" : "");
+// Pages of a store that has set no time zone are written in the reader's, which a cookie names. The first page
+// was asked for without it: it is loaded once more, unless a form was filled in already.
+(() => {
+	const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+	const told = () => document.cookie.split("; ").includes("zone=" + zone);
+	const before = told();
+	document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax` +
+		(location.protocol === "https:" ? "; secure" : "");
+	const written = document.querySelector(".top")?.dataset.zone;
+	if (before || !told() || !written || written === zone) return;
+	const ticked = (field) => field.matches("[type=checkbox], [type=radio]");
+	const filled = (field) => ticked(field) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+	if (![...document.querySelectorAll("input, textarea")].some(filled)) location.reload();
+})();
 
 // A menu closes when one looks elsewhere.
 document.addEventListener("click", (event) => closeMenus((menu) => menu.contains(event.target)));

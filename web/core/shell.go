@@ -20,6 +20,7 @@ type Shell struct {
 	IsAdmin bool
 	Version string
 	look    View
+	again   bool // the page can be loaded again, as nothing is done by that
 }
 
 // view makes pages follow the reader of the shell.
@@ -31,11 +32,21 @@ func (s Shell) Locale() *show.Locale { return s.look.locale }
 // Zone is the time zone of the page: the store's, or UTC.
 func (s Shell) Zone() *time.Location { return cmp.Or(s.look.zone, time.UTC) }
 
+// ReadersZone is the time zone that the page took for its reader's. The script loads it once more if
+// the browser has another; empty: it must not.
+func (s Shell) ReadersZone() string {
+	if !s.look.readers || !s.again {
+		return ""
+	}
+	return s.Zone().String()
+}
+
 // Shell makes the shell of a page about the store in the path.
 func (s *Site) Shell(r *http.Request, here string) (Shell, error) {
 	v, id := Admitted(r), r.PathValue("store")
 	around, err := customers.New(s.Cfg.Store).Around(r.Context(), v.User, id)
-	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version, look: viewOf(r, around)}
+	shell := Shell{Around: around, Here: here, IsAdmin: v.Admin, Version: s.Cfg.Version, look: viewOf(r, around),
+		again: r.Method == http.MethodGet}
 	if v.Admin {
 		shell.Person = "Operator"
 	} else if v.Store != "" {

@@ -21,6 +21,7 @@ import (
 type View struct {
 	locale     *show.Locale
 	zone       *time.Location // of the store, else of the reader's browser, else UTC
+	readers    bool           // the zone is the browser's, as far as it is known
 	currencies []string       // in the order to show
 }
 
@@ -31,10 +32,11 @@ var plainView = View{locale: show.English, zone: time.UTC}
 // time zone in a cookie.
 func viewOf(r *http.Request, of customers.Around) View {
 	zone := cmp.Or(show.Zone(of.TimeZone), show.Zone(of.Reported))
-	if own, err := r.Cookie("zone"); err == nil && zone == nil {
+	readers := zone == nil
+	if own, err := r.Cookie("zone"); err == nil && readers {
 		zone = show.Zone(own.Value)
 	}
-	return View{locale: localeOf(r), zone: cmp.Or(zone, time.UTC), currencies: of.Currencies}
+	return View{localeOf(r), cmp.Or(zone, time.UTC), readers, of.Currencies}
 }
 
 // localeOf is the locale of a person's browser.

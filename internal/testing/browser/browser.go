@@ -72,7 +72,8 @@ func Start() (context.Context, func(), error) {
 	}
 	ctx, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
-		chromedp.Env("HOME="+home, "TMPDIR="+home), // where it leaves things, not all of which it takes away
+		chromedp.Env("HOME="+home, "TMPDIR="+home, // where it leaves things, not all of which it takes away
+			"TZ=UTC"),
 		// Chromium's sandbox does not run as root, nor in most containers. What
 		// it would guard against is not here: the pages are our own.
 		chromedp.NoSandbox,
