@@ -224,8 +224,30 @@ func TestPageScroll(t *testing.T) {
 		p.Until(fmt.Sprintf(`document.querySelectorAll(".person").length > %d`, seen))
 	}
 	same(t, "by scrolling", want, p.Texts(".person h2"))
-	if at := p.Address(); at != listPath {
-		t.Errorf("scrolling leads to %s", at)
+	at(p, "shown="+fmt.Sprint(len(want)))
+	row := browser.Eval[int](p, `(() => {
+		const row = document.querySelectorAll(".person")[70];
+		row.scrollIntoView({ block: "center" });
+		return Math.round(row.getBoundingClientRect().top);
+	})()`)
+	p.Click(fmt.Sprintf(".person:nth-of-type(%d) h2 a", 71))
+	p.Has("h1", want[70])
+	p.Back()
+	p.Until(fmt.Sprintf(`location.pathname === %q && scrollY > 0`, listPath))
+	same(t, "on the way back", want, p.Texts(".person h2"))
+	p.Until(fmt.Sprintf(`Math.abs(document.querySelectorAll(".person")[70].getBoundingClientRect().top - %d) < 5`, row))
+	p.Has(".under", fmt.Sprintf("Showing 1–%d", len(want)))
+	p.Choose("#sort", "name")
+	at(p, "sort=name") // another list begins where it begins
+	back := x.get(t, listPath+"?shown=100", asAdmin).text
+	if n := strings.Count(back, `<tr class="person">`); n != 100 || !strings.Contains(back, "from=101") ||
+		strings.Contains(back, "limit=") || strings.Contains(back, "&amp;shown=") {
+		t.Errorf("with 100 shown there are %d, and the list does not go on as before", n)
+	}
+	for _, nonsense := range []string{"0", "-5", "abc", "999999999999"} {
+		if got := x.get(t, listPath+"?shown="+nonsense, asAdmin); got.StatusCode != 200 {
+			t.Errorf("shown=%s: %d", nonsense, got.StatusCode)
+		}
 	}
 	p.Go(listPath)
 	p.Click(".further a") // which comes into view by that: both may ask

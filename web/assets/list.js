@@ -28,12 +28,16 @@
 	});
 })();
 
-// How many are shown, once more are.
+// How many are shown, once more are. The address says it, so that on the way back as many are there.
 document.addEventListener("htmx:afterSettle", () => {
 	const upto = document.getElementById("upto");
 	if (!upto) return;
-	const last = Number(upto.dataset.first) + document.querySelectorAll(".person").length - 1;
-	upto.textContent = last.toLocaleString();
+	const rows = document.querySelectorAll(".person").length;
+	upto.textContent = (Number(upto.dataset.first) + rows - 1).toLocaleString();
+	if (rows <= Number(upto.dataset.rows)) return;
+	const here = new URL(location);
+	here.searchParams.set("shown", rows);
+	history.replaceState(history.state, "", here);
 });
 
 // The keys: j and k move, x selects, b goes to the bar of the selection, Enter opens (the name of a customer is a link).

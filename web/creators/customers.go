@@ -45,6 +45,7 @@ type customersPage struct {
 	Query     string           // the same, for the form of the selection
 	Unknown   bool             // no event has mentioned the store
 	CountURL  string
+	shown     int   // how many were shown when the reader left: as many come again
 	newest    int64 // the customer after whom others are new
 	Part      bool  // only the results and what follows from them, for htmx
 }
@@ -74,9 +75,10 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 	if err != nil && !errors.Is(err, core.ErrCursor) {
 		return err
 	}
-	page.First, page.Figures.counted = firstOf(q), q.Has("count")
+	page.First, page.shown, page.Figures.counted = numberIn(q, "from", 1e9), numberIn(q, "shown", mostShown), q.Has("count")
 	q.Del("count")
 	q.Del("from")
+	q.Del("shown")
 	plain(q, show.LocaleIn(r.Context()))
 	var wrong error
 	page.Filter, wrong = customers.ParseFilter(r.PathValue("store"), q)
@@ -114,7 +116,9 @@ func (s *Pages) list(w http.ResponseWriter, r *http.Request, page customersPage)
 
 // people reads the customers.
 func (s *Pages) people(r *http.Request, page *customersPage) (err error) {
-	if page.Customers, page.Next, err = customers.New(s.Cfg.Store).Customers(r.Context(), page.Filter); err != nil {
+	all := page.Filter
+	all.Limit = max(all.Limit, page.shown)
+	if page.Customers, page.Next, err = customers.New(s.Cfg.Store).Customers(r.Context(), all); err != nil {
 		return err
 	}
 	s.IDs().Customers(page.Customers)
@@ -240,14 +244,16 @@ func (p *customersPage) at(nameValues ...string) string {
 	return core.Address(p.ListURL, q)
 }
 
-// firstOf is the number of the first customer of a page, as its address says it: 1 if it
-// does not. It is only shown.
-func firstOf(q url.Values) int {
-	n, err := strconv.Atoi(q.Get("from"))
-	if err != nil || n < 1 || n > 1e9 {
+// mostShown is how many customers a page has at most, when its reader comes back.
+const mostShown = 1000
+
+// numberIn is a number in the address of a page that the script wrote there: 1 if it is none.
+func numberIn(q url.Values, name string, most int) int {
+	n, err := strconv.Atoi(q.Get(name))
+	if err != nil || n < 1 {
 		return 1
 	}
-	return n
+	return min(n, most)
 }
 
 // Last is the number of the last customer of the page.
