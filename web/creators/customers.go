@@ -75,7 +75,8 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 	if err != nil && !errors.Is(err, core.ErrCursor) {
 		return err
 	}
-	page.First, page.shown, page.Figures.counted = numberIn(q, "from", 1e9), numberIn(q, "shown", mostShown), q.Has("count")
+	page.First, page.shown = numberIn(q, "from", 1e9), numberIn(q, "shown", mostShown)
+	page.Figures.counted = q.Has("count")
 	q.Del("count")
 	q.Del("from")
 	q.Del("shown")
