@@ -49,14 +49,14 @@ func NewSMTP(address, helo string) (*SMTP, error) {
 		port, _ = strconv.Atoi(u.Port()) // url.Parse checked it
 	}
 	switch tls := u.Query().Get("tls"); {
-	case u.Scheme == "smtps":
+	case u.Scheme == "smtps" && tls == "":
 		options = append(options, gomail.WithSSL())
-	case tls == "off":
+	case tls == "off" && u.Scheme == "smtp":
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	case tls == "":
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	default:
-		return nil, fmt.Errorf("has tls=%q: write tls=off, or leave it out", tls)
+		return nil, fmt.Errorf("has tls=%q: write tls=off after smtp://, or leave it out", tls)
 	}
 	options = append(options, gomail.WithPort(port)) // after the others, which set it too
 	if u.User != nil {

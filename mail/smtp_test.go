@@ -85,7 +85,8 @@ func TestSMTPTrouble(t *testing.T) {
 // Addresses of servers that are not valid, or would send in clear without a word.
 func TestSMTPAddresses(t *testing.T) {
 	for url, valid := range map[string]bool{"smtp://u:p@h:587": true, "smtps://h": true, "smtp://h?tls=off": true,
-		"smtp://h?tls=maybe": false, "http://h": false, "smtp://": false, "": false, "h:25": false} {
+		"smtp://h?tls=maybe": false,
+		"smtps://h?tls=off": false, "http://h": false, "smtp://": false, "": false, "h:25": false} {
 		if _, err := mail.NewSMTP(url, ""); (err == nil) != valid {
 			t.Errorf("%q: %v", url, err)
 		}

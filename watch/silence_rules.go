@@ -189,9 +189,9 @@ func signatures(r rhythm) finding.Finding {
 	}
 	return finding.Finding{Severity: finding.Problem,
 		What: fmt.Sprintf("Rejected %d webhooks from %s in the last hours: their signature doesn't match %s, and no "+
-			"other has come %s. Check that it contains this endpoint's signing secret, and that no proxy changes bodies. If "+
+			"other has come %s. Check that it contains %s, and that no proxy changes bodies. If "+
 			"the sender's dashboard shows no failures, they are a stranger's, and the sender is silent", bad, Sender(r.source),
-			variable[r.source], since),
+			variable[r.source], since, proofOf(r.source).named),
 		Fix: []string{newSecret(r.source)}}
 }
 
@@ -213,7 +213,22 @@ func (r rhythm) after(moment time.Time) rhythm {
 
 // newSecret returns the command that adds a signing secret.
 func newSecret(source string) string {
-	return "export " + variable[source] + "=whsec_NEW,whsec_OLD   # where serve runs, then restart it"
+	return "export " + variable[source] + "=" + proofOf(source).both + "   # where serve runs, then restart it"
+}
+
+// proof is what a source proves by that it is the sender: in words, and a new and an old one in its variable.
+type proof struct{ named, both string }
+
+func proofOf(source string) proof {
+	switch source {
+	case "postmark":
+		return proof{"the password of its webhook", "NEW,OLD"}
+	case "mailgun":
+		return proof{"the signing key of the account", "NEW,OLD"}
+	case "ses":
+		return proof{"the topic that SES publishes to", "arn:aws:sns:REGION:ACCOUNT:NEW,arn:aws:sns:REGION:ACCOUNT:OLD"}
+	}
+	return proof{"this endpoint's signing secret", "whsec_NEW,whsec_OLD"}
 }
 
 // SecretsOf returns the environment variable with a source's signing secrets.

@@ -9,6 +9,7 @@ import (
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
+	"rollcall/webhooks"
 )
 
 // noon is when the watches of the tests look: a Wednesday.
@@ -387,6 +388,20 @@ func TestSpan(t *testing.T) {
 	} {
 		if got := Span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+// The command that adds a secret has the form of that source's secrets, so that serve starts with it.
+func TestCommandsAddSecretsOfTheirKind(t *testing.T) {
+	random := "0123456789abcdef0123456789abcdef"
+	for _, source := range status.Sources() {
+		value, ok := strings.CutPrefix(newSecret(source), "export "+SecretsOf(source)+"=")
+		value, _, _ = strings.Cut(value, " ")
+		filled := strings.NewReplacer("REGION", "eu-central-1", "ACCOUNT", "123456789012", "NEW", random+"NEWx", "OLD",
+			random+"OLDx").Replace(value)
+		if all, err := webhooks.ParseSecrets(source, filled); !ok || err != nil || len(all) != 2 {
+			t.Errorf("%s: %q: %d secrets, %v", source, newSecret(source), len(all), err)
 		}
 	}
 }

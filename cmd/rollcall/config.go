@@ -148,7 +148,7 @@ type Config struct {
 	AllowedNetworks *string `name:"allowed-private-networks" env:"ALLOWED_PRIVATE_NETWORKS" group:"alerts" placeholder:"LIST" help:"Private networks (10.1.0.0/16) that ALERT_WEBHOOK_URL may lead to, comma-separated. Without it: only public addresses."`
 
 	// MailSMTP is the server that mails go to, see mail.NewSMTP.
-	MailSMTP *string `name:"mail-smtp-url" env:"MAIL_SMTP_URL" group:"mail" placeholder:"URL" help:"Mail server, as smtp://user:password@smtp.example.com:587 or smtps://…:465. Without it and RESEND_API_KEY, nothing is sent. Mail needs PUBLIC_URL too."`
+	MailSMTP *string `name:"mail-smtp-url" env:"MAIL_SMTP_URL" group:"mail" placeholder:"URL" help:"Mail server, as smtp://user:password@smtp.example.com:587 or smtps://…:465. With ?tls=off after smtp:// mail goes in clear, as to a server on this machine. Without it and RESEND_API_KEY, nothing is sent. Mail needs PUBLIC_URL too."`
 
 	// ResendKey sends by the API of resend.com, instead of a server.
 	ResendKey *string `name:"resend-api-key" env:"RESEND_API_KEY" group:"mail" placeholder:"KEY" help:"Resend API key (re_…): mail goes by its API instead of a mail server."`

@@ -62,6 +62,9 @@ func (c *Campaign) Sentence(titles map[string]string) string {
 	}
 	text := q.Sentence
 	for name, n := range c.Trigger.Numbers {
+		if n == 1 {
+			text = strings.NewReplacer("{"+name+"} days", "1 day", "{"+name+"} times", "once").Replace(text)
+		}
 		text = strings.ReplaceAll(text, "{"+name+"}", strconv.Itoa(n))
 	}
 	courses := "a course"

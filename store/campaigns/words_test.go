@@ -285,3 +285,12 @@ func TestMergeAndReentry(t *testing.T) {
 		w.want(`SELECT count(*)::text FROM mails WHERE status = 'sent'`, sent)
 	}
 }
+
+// A sentence says one day as one day.
+func TestSentenceOfOne(t *testing.T) {
+	c := campaigns.Campaign{Trigger: campaigns.Trigger{Question: "stuck", Numbers: map[string]int{"days": 1, "times": 1}}}
+	want := "Customers who started a course and got no further for 1 day, at most once."
+	if got := c.Sentence(nil); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -1,10 +1,10 @@
 package customers
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/pg"
 )
 
@@ -59,7 +59,7 @@ func (c *Customer) engagement(now time.Time) *Engagement {
 		e.State = "slipping"
 	}
 	if span, gaps := c.usual(); gaps > 0 && span > 0 && silent(slippingFrom) && !silent(dormantFrom) {
-		e.Why += fmt.Sprintf(", usually back within %d days", max(1, (int(span/day)+gaps-1)/gaps))
+		e.Why += ", usually back within " + show.Count(max(1, (int64(span/day)+int64(gaps)-1)/int64(gaps)), "day")
 	}
 	return &e
 }

@@ -43,7 +43,7 @@ type Filter struct {
 
 	Engagement   string // states, one of which they are in: new, active, slipping, dormant, lost
 	CanMail      string // yes or no: whether marketing mail may go to them
-	MailWas      string // what became of mails to them: sent, clicked, bounced, complained
+	MailWas      string // what became of mails to them: sent, clicked, came_back, bounced, complained, unsubscribed
 	MailCampaign string // ids of campaigns that the mails are of
 	MailAfter    string // when that was: at or after
 

@@ -92,6 +92,8 @@ func TestEngagement(t *testing.T) {
 			"active: last active 20 days ago, usually back within 20 days"},
 		"longer than usual": {Customer{FirstSeenAt: ago(38 * day), LastActivityAt: ago(20 * day), Courses: three},
 			"slipping: last active 20 days ago, usually back within 9 days"},
+		"daily, before": {Customer{FirstSeenAt: ago(22 * day), LastActivityAt: ago(20 * day), Courses: three},
+			"slipping: last active 20 days ago, usually back within 1 day"},
 	} {
 		got := ""
 		if e := c.engagement(now); e != nil {

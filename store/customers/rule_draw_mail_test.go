@@ -88,6 +88,13 @@ func (d draw) mail(t testing.TB, s *store.Store, email string, n int) (all []hap
 	}
 	add(status == "sent", "sent", at)
 	add(status == "failed" && reason != "ours", "bounced", at)
+	if of := d.one("", "s", "other"); d.chance(20) {
+		at := d.edge()
+		put(t, s, `INSERT INTO mail_stops (store_id, hash, campaign_id, reason, since, mail_id)
+			SELECT $2, `+store.AddressHash("email")+`, 'kind ' || id, 'unsubscribed', $3, id
+			FROM mails WHERE email = $1 ORDER BY id DESC LIMIT 1`, email, of, at)
+		add(of != "other", "unsubscribed", at)
+	}
 	for d.chance(40) {
 		kind, verdict, machine, at := d.one("clicked", "bounced", "complained", "delivered"), "", d.chance(30), d.edge()
 		if kind == "bounced" {

@@ -271,9 +271,10 @@ func (l Labels) age(age string) string {
 // mailTexts say what became of a mail, of one and of several.
 var mailTexts = map[string][2]string{
 	"sent": {"been sent a mail", "been sent %s mails"}, "clicked": {"clicked in a mail", "clicked %s times in mails"},
-	"came_back":  {"come back within 7 days of a mail", "come back %s times within 7 days of mails"},
-	"bounced":    {"had a mail bounce", "had mails bounce %s times"},
-	"complained": {"called a mail spam", "called mails spam %s times"},
+	"came_back":    {"come back within 7 days of a mail", "come back %s times within 7 days of mails"},
+	"bounced":      {"had a mail bounce", "had mails bounce %s times"},
+	"complained":   {"called a mail spam", "called mails spam %s times"},
+	"unsubscribed": {"unsubscribed by a mail", "unsubscribed by mails %s times"},
 }
 
 // mailClause is the clause of a leaf about mail.

@@ -31,6 +31,8 @@ func TestRuleText(t *testing.T) {
 		`{"mail":{"was":"sent","after":"7d","times_max":0}}`: "Customers who have not been sent a mail in the last 7 days.",
 		`{"mail":{"was":["bounced","complained"],"times_min":2}}`://
 		"Customers who have had mails bounce at least 2 times or called mails spam at least 2 times.",
+		`{"mail":{"was":"unsubscribed","campaign":"k1"}}`://
+		"Customers who have unsubscribed by a mail of the campaign Welcome.",
 		`{"spent":{"min":"1","max":"20"}}`: "Customers who have spent at least 1 and at most 20 in one currency.",
 	} {
 		r, err := ParseRule(rule)

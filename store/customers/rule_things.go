@@ -55,7 +55,7 @@ var (
 	yesOrNo = pg.Choices("yes", "Yes", "no", "No")
 	refunds = pg.Choices("yes", "In full or in part", "partly", "In part", "no", "No")
 	mailed  = pg.Choices("sent", "Sent", "clicked", "Clicked", "came_back", "Came back within 7 days",
-		"bounced", "Bounced", "complained", "Called spam")
+		"bounced", "Bounced", "complained", "Called spam", "unsubscribed", "Unsubscribed")
 	subscriptionStates = pg.Choices("active", "Active", "trialing", "In trial", "past_due", "Past due",
 		"paused", "Paused", "unpaid", "Unpaid", "incomplete", "Incomplete", "incomplete_expired", "Never paid",
 		"canceled", "Canceled")

@@ -173,7 +173,7 @@ entries AS (
 	UNION ALL
 	SELECT m.at, false, 8, 'mail_' || m.was, 'mail:' || m.mail_id, k.name, NULL, NULL, NULL, m.text, '', '{}'
 	FROM target t
-	CROSS JOIN LATERAL (SELECT * FROM ` + mail.Story() + ` r
+	CROSS JOIN LATERAL (SELECT * FROM ` + mail.Story("sent", "clicked", "came_back", "bounced", "complained") + ` r
 		WHERE r.store_id = t.store_id AND r.email = t.email OFFSET 0) m
 	LEFT JOIN campaigns k ON k.id = m.campaign_id
 	UNION ALL

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -173,6 +174,10 @@ func (s *Settings) check() error {
 		if utf8.RuneCountInString(t.value) > t.most || !pg.Storable(t.value) {
 			return pg.Refuse(t.name, "is longer than %d characters, or has some that cannot be kept", t.most)
 		}
+	}
+	broken := func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) }
+	if strings.ContainsFunc(s.FromName, broken) {
+		return pg.Refuse("from_name", "has a line break or a control character: write it in one line")
 	}
 	if a, err := netmail.ParseAddress(s.ReplyTo); s.ReplyTo != "" && (err != nil || facts.Email(s.ReplyTo) == "" ||
 		mail.CheckAddress(a.Address) != "") {

@@ -14,14 +14,15 @@ const BackWithin = 7 * 24 * time.Hour
 
 // Story is SQL for what became of mails to customers: who it was (store_id, email), which mail
 // (mail_id, campaign_id), what (was), when (at), and for came_back how (text). was is sent, clicked,
-// came_back, bounced or complained; of all, or of those that are asked for. Programs that follow
-// links do not count as clicks. Mails that were refused for the text or the sender do not count as
+// came_back, bounced, complained or unsubscribed, if it holds; of all, or of those that are asked for.
+// Programs that follow links do not count as clicks. Mails that were refused for the text or the sender do not count as
 // bounces, as they say nothing of the customer.
 func Story(was ...string) string {
 	var parts []string
 	for _, p := range []struct{ was, sql string }{
 		{"sent", sent}, {"bounced", refused}, {"bounced", event("bounced")}, {"clicked", event("clicked")},
-		{"complained", event("complained")}, {"came_back", cameBack + ` AND m.status = 'sent'`},
+		{"complained", event("complained")}, {"unsubscribed", unsubscribed},
+		{"came_back", cameBack + ` AND m.status = 'sent'`},
 	} {
 		if len(was) == 0 || slices.Contains(was, p.was) {
 			parts = append(parts, p.sql)
@@ -44,6 +45,15 @@ const (
 	  AND m.reason IN ('hard', 'soft')
 	  AND ` + counted
 )
+
+// unsubscribed is SQL for stops by a mail to where a customer lives now.
+var unsubscribed = `
+	SELECT m.store_id, m.email, m.id AS mail_id, m.campaign_id, 'unsubscribed' AS was, s.since AS at, NULL AS text
+	FROM mails m
+	JOIN mail_stops s ON s.hash = ` + store.AddressHash("m.email") + ` AND s.mail_id = m.id
+	WHERE s.reason = 'unsubscribed'
+	  AND s.store_id IN ('', m.store_id)
+	  AND ` + counted
 
 // event is SQL for what providers and links reported of one kind.
 func event(kind string) string {
