@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"rollcall/internal/testing/browser"
 )
@@ -31,6 +32,27 @@ func TestPageAmountsAreWhole(t *testing.T) {
 	same(t, "common amounts on a phone of more than a line", []string{}, browser.Eval[[]string](p,
 		`[...document.querySelectorAll(".spent b")].filter(e => e.getClientRects().length > 1)
 			.map(e => e.innerText)`))
+}
+
+// What is usual fits its column beside amounts that are whole, and on a phone a card of four lines.
+func TestPageColumnsHaveRoom(t *testing.T) {
+	t.Parallel()
+	_, p := visit(t, browser.Desktop, append(studio(), enrolled("Ann Lee", "mixing", "45", time.Hour),
+		sold("ann1", "Ann Lee", "drums", 29900, "usd", day), sold("ann2", "Ann Lee", "mastering", 4500, "usd", day),
+		enrolled("Ann Lee", "mixing", "46", time.Minute))...)
+	for _, width := range []int64{1280, 1440} {
+		p.Look(browser.Look{Width: width, Height: 900})
+		p.Go(listPath + "?q=ann")
+		p.Has("td.act", "Reached 46% in Mixing Basics")
+		p.Has("td.courses", "Mixing Basics 46% +2 more")
+		same(t, fmt.Sprint("cut off at ", width), []string{}, browser.Eval[[]string](p,
+			`[...document.querySelectorAll(".customers :is(.act bdi, .prog, .prog bdi, .mail bdi)")]
+				.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)`))
+	}
+	p.Look(browser.Phone)
+	p.Go(listPath)
+	same(t, "cards of more lines", []string{}, browser.Eval[[]string](p,
+		`[...document.querySelectorAll(".person:not(:has(.spent small))")].filter(e => e.offsetHeight > 90).map(e => e.innerText)`))
 }
 
 // What is pressed is not covered: the button of new customers by the head of the table, that of filters by the end of

@@ -181,7 +181,7 @@ func (p *press) row(m *markup, c *customers.Customer, link string, expects bool)
 		m.add(`, inactive`)
 	}
 	if c.LastActivityAt != nil {
-		m.add(` · <bdi>%s</bdi> · %s`, did, p.since(c.LastActivityAt))
+		m.add(` · <bdi>%s</bdi> · %s`, did, p.sinceShort(c.LastActivityAt))
 	}
 	m.add(`</p>`)
 	if len(c.Tags) > 0 {
@@ -205,8 +205,7 @@ func (p *press) row(m *markup, c *customers.Customer, link string, expects bool)
 	}
 	m.add("</td>\n" + `<td class="wide-only act">`)
 	if c.LastActivityAt != nil {
-		m.add(`<bdi>%s</bdi><small>%s</small>`, did, element(c.LastActivityAt,
-			show.SinceShort(p.now(), p.local(c.LastActivityAt))))
+		m.add(`<bdi>%s</bdi><small>%s</small>`, did, p.sinceShort(c.LastActivityAt))
 	}
 	m.add("</td>\n" + `<td class="wide-only r joined">`)
 	if c.FirstSeenAt != nil {

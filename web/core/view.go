@@ -127,6 +127,11 @@ func (p *press) number(n int) string { return p.locale.Number(int64(n)) }
 // since says how long ago a time is.
 func (p *press) since(t any) template.HTML { return element(t, show.Since(p.now(), p.local(t))) }
 
+// sinceShort is since for a table, where there is little room.
+func (p *press) sinceShort(t any) template.HTML {
+	return element(t, show.SinceShort(p.now(), p.local(t)))
+}
+
 // more is what a list has beyond those shown: +7 more. It is empty if all are.
 func (p *press) more(list []store.Money, shown int) string {
 	if n := len(list) - shown; n > 0 {
