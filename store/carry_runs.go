@@ -1,8 +1,9 @@
 package store
 
 // The runs of campaigns move with their customers. Of several in which a customer may be only once, which a merge
-// brings together, one goes on: the one that got furthest, and it counts all that any of them did as done. The others
-// end.
+// brings together, one goes on, and it counts all that any of them did as done. The others end. It is the one that got
+// furthest; of those that got as far, one that was not left out, as its customer was mailed at one address at least;
+// and of those the one that waits longest, so that the next mail does not come too soon after the last of any of them.
 const (
 	// runsMoved moves the movers' runs. They give up their keys, and so do those that are there.
 	runsMoved = `
@@ -32,7 +33,8 @@ const (
 			k.reentry_days,
 			row_number() OVER (
 				PARTITION BY y.campaign_id, y.email
-				ORDER BY (SELECT count(*) FROM jsonb_object_keys(y.done)) DESC, y.ended_at IS NOT NULL, y.id
+				ORDER BY (SELECT count(*) FROM jsonb_object_keys(y.done)) DESC, y.ended_at IS NOT NULL, y.arm = 'held',
+					y.next_at DESC, y.became_due_at, y.occurrence, y.arm, y.id
 			) AS nth
 		FROM (SELECT DISTINCT store_id, into_email FROM ` + movedTo + `) t
 		JOIN runs y ON y.store_id = t.store_id AND y.email = t.into_email

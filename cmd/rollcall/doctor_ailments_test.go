@@ -455,6 +455,12 @@ var ailments = []ailment{
 		cure: said(`UPDATE mail_settings SET failing_since = NULL`)},
 	{kind: "mail_overdue", severity: finding.Problem, says: "MAIL_SMTP_URL", leave: "config",
 		cause: said(fmt.Sprintf(aMail, "due", "NULL")), cure: said(`DELETE FROM mails`)},
+	{kind: "campaign_paused", subject: "camp_a", severity: finding.Problem, says: "than were confirmed",
+		leave: "mail preview", cause: said(`INSERT INTO stores (id, version) VALUES ('s1', '1') ON CONFLICT DO NOTHING`,
+			`INSERT INTO campaigns (id, store_id, name, kind, state, class, trigger, steps, reentry, not_after, within,
+				starts_from, switched_at, created_by, confirmed, unconfirmed)
+			VALUES ('camp_a', 's1', 'News', 'once', 'paused', 'service', '{"question": "everyone"}', '[]', 'never', '3 days',
+				'0', now(), now(), 'admin', 1, true)`), cure: said(`DELETE FROM campaigns`)},
 	{kind: "mail_unknown", subject: "s1", severity: finding.Warning, says: "1 mail of store s1",
 		cause: said(`INSERT INTO stores (id, version) VALUES ('s1', '1') ON CONFLICT DO NOTHING`,
 			fmt.Sprintf(aMail, "unknown", "now()")), cure: said(`DELETE FROM mails`)},

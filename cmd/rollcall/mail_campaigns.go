@@ -74,6 +74,9 @@ func (c mailCampaignsCmd) Run(e *env) error {
 	t := table{head: []string{"ID", "NAME", "STATE", "CLASS", "ENTERED", "SENT", "GOAL"}}
 	for _, one := range all {
 		f := figures[one.ID]
+		if one.PausedFor != "" {
+			one.State += ": more match than were confirmed"
+		}
 		t.add(one.ID, harmless(clip(one.Name, 40)), one.State, one.Class, number(f.Entered), number(f.Sent), number(f.Goals))
 	}
 	t.print(e.out)

@@ -35,6 +35,9 @@ const (
 	Ended     = "ended"
 )
 
+// Audience is why Rollcall pauses a campaign: more customers would enter than were confirmed.
+const Audience = "audience"
+
 // Classes of mails.
 const (
 	Marketing = "marketing"
@@ -85,6 +88,8 @@ type Campaign struct {
 	StartsFrom  *time.Time      `json:"starts_from"`  // what became due before is left out
 	SwitchedAt  *time.Time      `json:"switched_at"`
 	EnteredAt   *time.Time      `json:"entered_at"` // when all who were due at the start had entered
+	Confirmed   *int            `json:"confirmed"`  // the number of customers that was typed in; null: none was
+	PausedFor   string          `json:"paused_for"` // Audience, or empty: people paused it
 	CreatedBy   string          `json:"created_by"`
 	CreatedAt   time.Time       `json:"created_at"`
 	UpdatedAt   time.Time       `json:"updated_at"`
@@ -160,6 +165,8 @@ const selectCampaigns = `
 		starts_from,
 		switched_at,
 		entered_at,
+		confirmed,
+		CASE WHEN unconfirmed THEN 'audience' ELSE '' END,
 		created_by,
 		created_at,
 		updated_at
@@ -170,7 +177,7 @@ func scan(row pgx.CollectableRow) (c Campaign, err error) {
 	var notAfter, within int64
 	err = row.Scan(&c.ID, &c.store, &c.Name, &c.Kind, &c.Recipe, &c.State, &c.Class, &c.Trigger, &audience, &c.Goal,
 		&c.Steps, &c.OnGoal, &c.Holdout, &c.Reentry, &c.ReentryDays, &notAfter, &within, &c.Priority, &c.Version,
-		&c.StartsFrom, &c.SwitchedAt, &c.EnteredAt, &c.CreatedBy, &c.CreatedAt, &c.UpdatedAt)
+		&c.StartsFrom, &c.SwitchedAt, &c.EnteredAt, &c.Confirmed, &c.PausedFor, &c.CreatedBy, &c.CreatedAt, &c.UpdatedAt)
 	if audience != nil {
 		c.Audience = json.RawMessage(*audience)
 	}

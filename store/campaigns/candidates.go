@@ -50,7 +50,7 @@ func (s *Campaigns) candidates(ctx context.Context, tx pgx.Tx, a *asking, now ti
 			0,
 			x.variant,
 			x.due_at,
-			x.due_at + ` + a.fill("@late", nil) + `,
+			GREATEST(x.due_at, x.entered_at) + ` + a.fill("@late", nil) + `,
 			` + a.args.Add(a.c.Priority) + `::smallint,
 			x.verdict
 		FROM (` + made + `) x
@@ -111,12 +111,13 @@ func (a *asking) dueNow(entering string) string {
 	now, late := a.fill("@now", nil), a.fill("@late", nil)
 	return `
 			SELECT r.email, ` + a.reaches("n.step") + ` AS step, r.occurrence, r.arm AS variant, r.next_at AS due_at,
-				coalesce(` + a.verdict() + `, CASE WHEN r.next_at < ` + now + ` - ` + late + ` THEN 'late'
+				r.entered_at, coalesce(` + a.verdict() + `, CASE
+					WHEN GREATEST(r.next_at, r.entered_at) < ` + now + ` - ` + late + ` THEN 'late'
 					WHEN r.arm = 'held' THEN 'held' END) AS verdict` + a.theRuns() + `
 			  AND r.next_at <= ` + now + `
 			UNION ALL
-			SELECT e.email, e.mail, e.occurrence, e.arm, ` + now + `,
-				CASE WHEN e.arm = 'held' THEN 'held' END
+			SELECT e.email, e.mail, e.occurrence, e.arm,
+				GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + a.fill("@begun", nil) + `), ` + now + `, CASE WHEN e.arm = 'held' THEN 'held' END
 			FROM (` + entering + `) e
 			WHERE e.became_due_at + ` + a.wait(0) + ` <= ` + now
 }
@@ -130,7 +131,8 @@ func (a *asking) dueThen(entering string, now time.Time) string {
 	begins, _ := mail.Day(a.now, mail.Zone(a.zone))
 	today := a.args.Add(now) + "::timestamptz"
 	return `
-			SELECT d.email, w.mail AS step, d.occurrence, d.variant, d.at + w.wait AS due_at, d.verdict
+			SELECT d.email, w.mail AS step, d.occurrence, d.variant, d.at + w.wait AS due_at,
+				` + today + ` AS entered_at, d.verdict
 			FROM (
 				SELECT r.email, n.step, r.occurrence, r.arm AS variant, GREATEST(r.next_at, ` + today + `) AS at,
 					` + a.ofRun() + ` AS verdict, ` + a.conditions() + ` AS met` + a.theRuns() + `

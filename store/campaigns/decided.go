@@ -43,9 +43,7 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 		counted AS MATERIALIZED (
 			SELECT m.*, CASE WHEN skip IS NULL AND until IS NULL AND class = 'marketing' THEN
 				row_number() OVER (PARTITION BY email, class, skip IS NULL AND until IS NULL
-					-- those that are still to be made come behind those that wait
-					ORDER BY priority, CASE WHEN id = 0 THEN GREATEST(due_at, ` + args.Add(now) + `) ELSE due_at END, id = 0,
-						due_at, id, campaign_id, occurrence) END AS nth
+					ORDER BY priority, ` + storemail.Order + `, id = 0, id) END AS nth
 			FROM alone m
 		),
 		decided AS MATERIALIZED (

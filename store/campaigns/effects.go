@@ -29,26 +29,27 @@ func (w *writing) write(ctx context.Context, tx pgx.Tx) error {
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// writeMails writes mails, which go as soon as the store's rules allow. Priority tells which goes first.
+// writeMails writes mails, which go as soon as the store's rules allow. They are due since their steps are, whichever
+// chunk makes them: see mail.Order.
 func (w *writing) writeMails(batch *pgx.Batch) {
 	if len(w.mails) == 0 {
 		return
 	}
 	var emails, steps, occurrences, variants []string
 	var versions []int
-	var notAfter []time.Time
+	var dueAt, notAfter []time.Time
 	for _, m := range w.mails {
 		emails, steps, occurrences = append(emails, m.email), append(steps, m.step), append(occurrences, m.occurrence)
 		variants, versions = append(variants, m.variant), append(versions, m.version)
-		notAfter = append(notAfter, m.notAfter)
+		dueAt, notAfter = append(dueAt, m.dueAt), append(notAfter, m.notAfter)
 	}
 	batch.Queue(`
-		INSERT INTO mails (store_id, class, campaign_id, priority, due_at, email, step, occurrence, variant, version,
+		INSERT INTO mails (store_id, class, campaign_id, priority, email, step, occurrence, variant, version, due_at,
 			not_after)
-		SELECT $1, $2, $3, $4, $5, x.*
-		FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::integer[], $11::timestamptz[]) x
-		ON CONFLICT DO NOTHING`, w.c.store, w.c.Class, w.c.ID, w.c.Priority, w.now, emails, steps, occurrences, variants,
-		versions, notAfter)
+		SELECT $1, $2, $3, $4, x.*
+		FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::integer[], $10::timestamptz[], $11::timestamptz[]) x
+		ON CONFLICT DO NOTHING`, w.c.store, w.c.Class, w.c.ID, w.c.Priority, emails, steps, occurrences, variants,
+		versions, dueAt, notAfter)
 }
 
 func (w *writing) writeTags(batch *pgx.Batch) {

@@ -53,6 +53,9 @@ type entrants struct {
 // enter lets all enter for whom a campaign's question is true now, in chunks. It reads them with one connection and
 // writes with another, so that neither a long list nor a long transaction is held, and neither waits for the other.
 func (s *Campaigns) enter(ctx context.Context, c *Campaign, now time.Time) error {
+	if many, err := s.tooMany(ctx, c); err != nil || many {
+		return err
+	}
 	sql, args, err := s.enteringNow(ctx, s.Pool, c, now)
 	if err != nil {
 		return err
@@ -156,10 +159,10 @@ func (s *Campaigns) insert(ctx context.Context, c *Campaign, e entrants, now tim
 		_, err := tx.Exec(ctx, `
 			INSERT INTO runs (campaign_id, store_id, version, entered_at, step, next_at,
 				email, occurrence, about, arm, became_due_at)
-			SELECT $1, $2, $3, $4, $5, GREATEST($4, x.due + $6::interval), x.email, x.occurrence, x.about, x.arm, x.due
-			FROM unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+			SELECT $1, $2, $3, $4, $5, GREATEST($6, x.due + $7::interval), x.email, x.occurrence, x.about, x.arm, x.due
+			FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])
 				AS x(email, occurrence, about, arm, due)
-			`+twice, c.ID, c.store, c.Version, now, first.Key, time.Duration(first.Wait),
+			`+twice, c.ID, c.store, c.Version, now, first.Key, c.SwitchedAt, time.Duration(first.Wait),
 			e.emails, e.occurrences, e.about, e.arms, e.due)
 		return err
 	})

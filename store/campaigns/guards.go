@@ -78,6 +78,38 @@ func (c *Campaign) counted() bool {
 		(c.Kind == Once || c.StartsFrom.Before(*c.SwitchedAt))
 }
 
+// more is how many customers more than were typed in may enter: meanwhile some come who match.
+func more(confirmed int) int { return max(10, confirmed/10) }
+
+// tooMany tells whether clearly more would enter than the number that was typed in, as the segment that the campaign is
+// for was changed. Then it is paused, until someone types in that number.
+func (s *Campaigns) tooMany(ctx context.Context, c *Campaign) (many bool, err error) {
+	if !c.counted() || c.Confirmed == nil {
+		return false, nil
+	}
+	err = s.InTx(ctx, func(tx pgx.Tx) error {
+		var in int // if the look before was cut off
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM runs WHERE campaign_id = $1`, c.ID).Scan(&in); err != nil {
+			return err
+		}
+		n, err := s.reached(ctx, tx, *c, *c.StartsFrom, *c.SwitchedAt)
+		if many = in+n > *c.Confirmed+more(*c.Confirmed); err != nil || !many {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE campaigns
+			SET
+				state = 'paused',
+				unconfirmed = true
+			WHERE id = $1
+			  AND state = 'on'
+			  AND version = $2
+			  AND switched_at = $3`, c.ID, c.Version, c.SwitchedAt)
+		return err
+	})
+	return many, err
+}
+
 // reaches is what decides how many enter.
 func (c *Campaign) reaches() string {
 	return asText(c.Trigger, c.onlyTo(), c.Goal, c.Reentry, c.ReentryDays)

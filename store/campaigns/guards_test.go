@@ -1,6 +1,8 @@
 package campaigns_test
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +10,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store/campaigns"
+	"rollcall/store/segments"
 )
 
 // draft is a draft of a recipe.
@@ -109,4 +112,47 @@ func TestTheTypedNumberHolds(t *testing.T) {
 	w.tick(day)
 	w.want(`SELECT email FROM runs ORDER BY occurrence`, `ann@x.example
 		ann@x.example`)
+}
+
+// A segment that is widened after the number was typed in reaches no one: the campaign is paused, says why, and goes on
+// only for the number of customers who match now. Some who came meanwhile are no reason.
+func TestAWidenedSegmentIsConfirmedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO customers (store_id, email, type) SELECT 's1', 'p' || n || '@x.example',
+		CASE WHEN n <= 20 THEN 'paying' ELSE 'lead' END FROM generate_series(1, 100) n`)
+	all := segments.New(w.store)
+	kept, err := all.Create(t.Context(), "s1", segments.Segment{Name: "Buyers", Kind: segments.Dynamic,
+		Rule: []byte(`{"customer": {"type": "paying"}}`)}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.Create(t.Context(), "s1", campaigns.Campaign{Name: "News", Class: campaigns.Service,
+		Trigger: campaigns.Trigger{Question: "everyone"}, Audience: []byte(`{"segment": "` + kept.ID + `"}`),
+		Steps: []campaigns.Step{{Do: "mail", Key: "news", Mail: &campaigns.Text{Subject: "S", Body: "B"}}}}, "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: number(20), At: begin.Add(day).Format(time.RFC3339)})
+	if _, err := all.Update(t.Context(), "s1", kept.ID, segments.Change{
+		Rule: []byte(`{"customer": {"type": ["paying", "subscription"]}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`UPDATE customers SET type = 'subscription' WHERE split_part(email, '@', 1) > 'p3'`)
+	w.tick(day)
+	const state = `SELECT concat_ws(' ', state, CASE WHEN unconfirmed THEN 'audience' END, confirmed,
+		(SELECT count(*) FROM runs)) FROM campaigns`
+	w.want(state, `paused audience 20 0`)
+	n := w.rows(`SELECT count(*)::text FROM customers WHERE type <> 'lead'`)[0]
+	for _, count := range []*int{nil, number(20)} {
+		if _, err := w.Switch(t.Context(), "s1", c.ID, campaigns.Order{To: campaigns.On, Count: count}, w.now); err == nil ||
+			!strings.Contains(err.Error(), n+" customers") {
+			t.Errorf("it goes on without the number: %v", err)
+		}
+	}
+	now, _ := strconv.Atoi(n)
+	w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: &now})
+	w.exec(`UPDATE customers SET type = 'paying' WHERE id IN (SELECT id FROM customers WHERE type = 'lead' LIMIT 3)`)
+	w.tick(time.Minute)
+	w.want(state, fmt.Sprintf("on %d %d", now, now+3))
 }

@@ -172,7 +172,7 @@ const (
 func (w *world) send() {
 	w.Helper()
 	mails := w.mails()
-	for {
+	for decided := true; decided; { // what waits for a step is left
 		turn, ok, err := mails.Take(w.Context(), "w", w.now)
 		if err != nil {
 			w.Fatal(err)
@@ -182,7 +182,8 @@ func (w *world) send() {
 		}
 		// Thousands take longer than a lease.
 		w.exec(`UPDATE mail_settings SET lease_until = now() + interval '1 hour' WHERE store_id = $1`, turn.Store)
-		for b := (mail.Batch{Decided: 1}); b.Decided > 0; {
+		decided = false
+		for b := (mail.Batch{Decided: 1}); b.Decided > 0; decided = decided || b.Decided > 0 {
 			if b, err = mails.Claim(w.Context(), turn, w.now, 100); err != nil {
 				w.Fatal(err)
 			}

@@ -87,7 +87,8 @@ func TestPreview(t *testing.T) {
 	w.wantLines(w.previewed(c.ID, w.now.Add(9*day)), "bob@x.example second course:c1")
 }
 
-// Of a customer's mails the one that waits goes before one that a step has yet to make, also in a preview.
+// Of a customer's mails that are due at the same time the one that waits goes before one that a step has yet to make,
+// also in a preview.
 func TestPreviewOfWhatWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -99,7 +100,7 @@ func TestPreviewOfWhatWaits(t *testing.T) {
 	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
 	w.tick(day)
 	w.exec(`UPDATE mails SET due_at = $1::timestamptz - interval '1 hour'`, w.now)
-	w.exec(`UPDATE runs SET next_at = $1::timestamptz - interval '2 hours'`, w.now)
+	w.exec(`UPDATE runs SET next_at = $1::timestamptz - interval '1 hour'`, w.now)
 	for _, limit := range []int{1, 2} {
 		w.wantLines(w.pages(c.ID, w.now, limit), "ann@x.example first course:c1", "ann@x.example second course:c1 cap")
 	}

@@ -3,6 +3,7 @@ package campaigns
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,19 +19,24 @@ import (
 func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (
 	said mail.Said, err error) {
 	defer pg.Wrap(&err, "campaigns.Skips(%q)", storeID)
-	rows := pg.Query(ctx, tx, selectCampaigns+`WHERE store_id = $1 AND state = 'on' ORDER BY id`, storeID)
-	on, err := pgx.CollectRows(rows, scan)
+	// One of one time that has ended has a goal still for what a person has sent again.
+	rows := pg.Query(ctx, tx, selectCampaigns+`
+		WHERE store_id = $1
+		  AND (state = 'on' OR state = 'ended' AND kind = 'once' AND goal IS NOT NULL)
+		ORDER BY id`, storeID)
+	all, err := pgx.CollectRows(rows, scan)
 	if err != nil {
 		return said, err
 	}
+	on := slices.DeleteFunc(slices.Clone(all), func(c Campaign) bool { return c.State != On })
 	z, err := zone(ctx, tx, storeID)
 	if err != nil {
 		return said, err
 	}
 	now, _ := (*args)[0].(time.Time)
 	verdicts := ""
-	for i := range on {
-		a := ask(&on[i], now, z, args)
+	for i := range all {
+		a := ask(&all[i], now, z, args)
 		verdicts += ` WHEN ` + a.fill("@campaign", nil) + ` THEN ` + a.ofMail()
 	}
 	if verdicts != "" {
@@ -57,7 +63,45 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 				LIMIT 1
 			)) END`
 	said.Class, said.Version = asTheyAre(on, args)
-	return said, nil
+	said.Behind, err = behind(ctx, tx, on, said.Class, args)
+	return said, err
+}
+
+// behindFor is how long a mail waits for a run that is to go before it: a step that fails holds no other campaign up.
+const behindFor = time.Hour
+
+// behind is SQL for whether a run of a mail's customer whose step is due, and has not had its turn yet, goes before
+// the mail. Which of several campaigns mails a customer does so not depend on whose steps workers come to first.
+func behind(ctx context.Context, tx pgx.Tx, on []Campaign, class string, args *pg.Arguments) (string, error) {
+	now, _ := (*args)[0].(time.Time)
+	ids, priorities := []string{}, []int{}
+	for _, c := range on {
+		if c.Class == Marketing {
+			ids, priorities = append(ids, c.ID), append(priorities, c.Priority)
+		}
+	}
+	due := ` r.ended_at IS NULL AND r.step <> '' AND r.arm <> 'held' AND r.next_at BETWEEN `
+	var any bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT
+			FROM unnest($3::text[]) k(id)
+			JOIN runs r ON r.campaign_id = k.id AND`+due+`$1 AND $2
+		)`, now.Add(-behindFor), now, ids).Scan(&any)
+	if err != nil || !any {
+		return "false", err
+	}
+	those := args.Add(ids) + `::text[]`
+	return `(` + class + ` = 'marketing' AND EXISTS (
+				SELECT
+				FROM runs r
+				WHERE r.store_id = m.store_id
+				  AND r.email = m.email
+				  AND r.campaign_id = ANY (` + those + `)
+				  AND` + due + args.Add(now.Add(-behindFor)) + ` AND $1
+				  AND ((` + args.Add(priorities) + `::integer[])[array_position(` + those + `, r.campaign_id)], r.next_at,
+					r.campaign_id, r.occurrence) < (m.priority, m.due_at, m.campaign_id, m.occurrence)
+			))`, nil
 }
 
 // resends is SQL for the state of campaign k of a mail m. One of one time that ended as its work was done still sends

@@ -1,7 +1,6 @@
 package campaigns
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +78,7 @@ type run struct {
 	id                int64
 	email, occurrence string
 	step, arm         string
-	nextAt            time.Time
+	nextAt, enteredAt time.Time
 	done              map[string]outcome
 	customer          *int64
 	verdict           *string // why it ends
@@ -101,8 +100,8 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 	}
 	a := ask(c, now, z, &args)
 	sql := `
-		SELECT r.id, r.email, r.occurrence, ` + a.step() + `, r.arm, r.next_at, r.done, c.id, ` + a.verdict() + `,
-			` + a.conditions() + `
+		SELECT r.id, r.email, r.occurrence, ` + a.step() + `, r.arm, r.next_at, r.entered_at, r.done, c.id,
+			` + a.verdict() + `, ` + a.conditions() + `
 		FROM runs r
 		LEFT JOIN customers c ON c.store_id = r.store_id AND c.email = r.email
 		WHERE r.campaign_id = ` + args.Add(c.ID) + `
@@ -112,14 +111,10 @@ func (s *Campaigns) due(ctx context.Context, tx pgx.Tx, c *Campaign, now time.Ti
 		LIMIT ` + args.Add(stepChunk) + `
 		FOR UPDATE OF r SKIP LOCKED`
 	rows := pg.Query(ctx, tx, sql, planned(args)...)
-	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
-		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.done, &r.customer, &r.verdict,
-			&r.met)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r run, err error) {
+		return r, row.Scan(&r.id, &r.email, &r.occurrence, &r.step, &r.arm, &r.nextAt, &r.enteredAt, &r.done, &r.customer,
+			&r.verdict, &r.met)
 	})
-	slices.SortStableFunc(runs, func(a, b run) int { // as previews have them
-		return cmp.Or(a.nextAt.Compare(b.nextAt), cmp.Compare(a.occurrence, b.occurrence))
-	})
-	return runs, err
 }
 
 // steps brings runs of a campaign one step on.
@@ -183,7 +178,7 @@ type writing struct {
 type mailRow struct {
 	email, step, occurrence, variant string
 	version                          int
-	notAfter                         time.Time
+	dueAt, notAfter                  time.Time
 }
 
 type (
@@ -199,11 +194,19 @@ func (w *writing) step(r run) {
 		w.end(r, *r.verdict)
 	case st == nil:
 		w.await(r)
-	case r.nextAt.Before(w.now.Add(-time.Duration(w.c.NotAfter))):
+	case r.late(w.c).Before(w.now):
 		w.end(r, forLate)
 	default:
 		w.do(r, *st)
 	}
+}
+
+// late is when it is too late for the next step: who enters late has the time that others have.
+func (r *run) late(c *Campaign) time.Time {
+	if r.enteredAt.After(r.nextAt) {
+		return r.enteredAt.Add(time.Duration(c.NotAfter))
+	}
+	return r.nextAt.Add(time.Duration(c.NotAfter))
 }
 
 // following is the step behind one, and behind all that are done; nil: there is none. What is done already does not
@@ -283,7 +286,7 @@ func (w *writing) effect(r run, st Step) {
 	switch st.Do {
 	case DoMail:
 		w.mails = append(w.mails, mailRow{email: r.email, step: st.Key, occurrence: r.occurrence, variant: r.arm,
-			version: st.text(r.arm).Version, notAfter: r.nextAt.Add(time.Duration(w.c.NotAfter))})
+			version: st.text(r.arm).Version, dueAt: r.nextAt, notAfter: r.late(w.c)})
 	case DoTag:
 		w.tags = append(w.tags, tagRow{r.email, st.Tag})
 	case DoUntag:

@@ -95,7 +95,7 @@ func (s *Campaigns) change(ctx context.Context, tx pgx.Tx, c *Campaign, o Order,
 	case o.To == Ended:
 		return end(ctx, tx, c.ID, now)
 	case o.To == Paused || c.State == Paused:
-		return pause(ctx, tx, c.ID, o.To, now)
+		return s.pause(ctx, tx, c, o, now)
 	case o.To == Draft:
 		_, err := tx.Exec(ctx, `UPDATE campaigns SET state = $2, starts_from = NULL, switched_at = NULL, entered_at = NULL
 			WHERE id = $1`, c.ID, Draft)
@@ -113,15 +113,19 @@ func (s *Campaigns) start(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, 
 	if err := s.compare(ctx, tx, *c, o, from, now); err != nil {
 		return err
 	}
+	if c.Kind == Flow && !from.Before(now) { // no number is needed
+		o.Count = nil
+	}
 	_, err = tx.Exec(ctx, `
 		UPDATE campaigns
 		SET
 			state = $2,
 			starts_from = $3,
 			switched_at = $4,
+			confirmed = $5,
 			entered_at = NULL,
 			looked_at = '-infinity'
-		WHERE id = $1`, c.ID, o.To, from, now)
+		WHERE id = $1`, c.ID, o.To, from, now, o.Count)
 	return err
 }
 
@@ -202,17 +206,29 @@ func (s *Campaigns) reached(ctx context.Context, tx pgx.Tx, c Campaign, from, no
 	return n, err
 }
 
-// pause holds back what a campaign has yet to send, or lets it go on. What is too late then is not sent.
-func pause(ctx context.Context, tx pgx.Tx, id, state string, now time.Time) error {
+// pause holds back what a campaign has yet to send, or lets it go on. What is too late then is not sent. One that was
+// paused for its audience goes on for as many as are typed in now.
+func (s *Campaigns) pause(ctx context.Context, tx pgx.Tx, c *Campaign, o Order, now time.Time) error {
 	due := `not_after + interval '1 second'`
-	if state == On {
+	if o.To == On {
 		due = `$3::timestamptz`
+	}
+	if c.PausedFor == "" {
+		o.Count = c.Confirmed
+	} else if err := s.compare(ctx, tx, *c, o, *c.StartsFrom, *c.SwitchedAt); err != nil {
+		return err
 	}
 	_, err := tx.Exec(ctx, `
 		WITH held AS (
 			UPDATE mails SET due_at = `+due+` WHERE campaign_id = $1 AND status = 'due'
 		)
-		UPDATE campaigns SET state = $2, looked_at = LEAST(looked_at, $3::timestamptz) WHERE id = $1`, id, state, now)
+		UPDATE campaigns
+		SET
+			state = $2,
+			looked_at = LEAST(looked_at, $3::timestamptz),
+			confirmed = $4,
+			unconfirmed = false
+		WHERE id = $1`, c.ID, o.To, now, o.Count)
 	return err
 }
 

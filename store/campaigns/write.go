@@ -30,6 +30,9 @@ func (s *Campaigns) Create(ctx context.Context, storeID string, c Campaign, auth
 		if err := s.room(ctx, tx, storeID); err != nil {
 			return err
 		}
+		if err := c.checkNamed(ctx, tx, Campaign{}); err != nil {
+			return err
+		}
 		if err := c.saveTexts(ctx, tx, nil); err != nil {
 			return err
 		}
@@ -168,6 +171,9 @@ func (s *Campaigns) Update(ctx context.Context, storeID, id string, change Chang
 		if err := c.mayGoOn(ctx, tx, about); err != nil {
 			return err
 		}
+		if err := c.checkNamed(ctx, tx, old); err != nil {
+			return err
+		}
 		if err := c.saveTexts(ctx, tx, old.Steps); err != nil {
 			return err
 		}
@@ -287,7 +293,8 @@ func (c *Campaign) checkTags(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// Delete deletes a draft. Another campaign is a *pg.Conflict: what it sent stays explained.
+// Delete deletes a draft, and its tests that were not sent yet. Another campaign is a *pg.Conflict: what it sent stays
+// explained.
 func (s *Campaigns) Delete(ctx context.Context, storeID, id string) (err error) {
 	defer pg.Wrap(&err, "campaigns.Delete(%q, %q)", storeID, id)
 	return s.InTx(ctx, func(tx pgx.Tx) error {
@@ -302,6 +309,9 @@ func (s *Campaigns) Delete(ctx context.Context, storeID, id string) (err error) 
 		_, err = tx.Exec(ctx, `
 			WITH texts AS (
 				DELETE FROM mail_bodies WHERE campaign_id = $1
+			),
+			tests AS (
+				DELETE FROM mails WHERE campaign_id = $1 AND class = 'test' AND status = 'due'
 			)
 			DELETE FROM campaigns WHERE id = $1`, id)
 		return err

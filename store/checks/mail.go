@@ -69,9 +69,29 @@ func (c *Checkup) mails(ctx context.Context) (all []finding.Finding, err error) 
 	}
 	if len(late) > 0 {
 		overdue, err := c.overdueMails(ctx, late)
-		return append(all, overdue...), err
+		if all = append(all, overdue...); err != nil {
+			return all, err
+		}
 	}
-	return all, nil
+	paused, err := c.pausedCampaigns(ctx)
+	return append(all, paused...), err
+}
+
+// pausedCampaigns finds campaigns that wait for someone to confirm whom they reach.
+func (c *Checkup) pausedCampaigns(ctx context.Context) ([]finding.Finding, error) {
+	return collect(ctx, c, func(row pgx.CollectableRow) (f finding.Finding, err error) {
+		var store, name string
+		err = row.Scan(&f.Subject, &store, &name)
+		f.Kind, f.Fix = "campaign_paused", []string{"rollcall mail preview --store " + show.Quote(store) + " " + f.Subject}
+		f.What = fmt.Sprintf("the campaign “%s” of store %s is paused: more customers match than were confirmed", name, store)
+		return f, err
+	}, `
+		SELECT id, store_id, name
+		FROM campaigns
+		WHERE state = 'paused'
+		  AND unconfirmed
+		  AND $1 IN ('', store_id)
+		ORDER BY id`, c.Store)
 }
 
 // findings are those of one store.

@@ -163,6 +163,7 @@ var Doctor = []Check{
 		problem("mail_overdue", "mails that wait for a worker with the settings for mail"),
 		warning("mail_unknown",
 			"mails of which it is not known whether they were sent: they are not sent again by themselves"),
+		problem("campaign_paused", "a campaign that was paused, as more customers match than were confirmed"),
 	}, Run: (*Checkup).mails},
 	{Name: "events", Needs: Schema, Kinds: finding.Kinds{
 		warning("events_other_mode", "Stripe events that STRIPE_MODE keeps out"),

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -88,7 +89,7 @@ func claimSQL(decide string, said Said, l Turn, most int, args *pg.Arguments) st
 	first AS (
 		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) *
 		FROM today
-		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, due_at, id
+		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, ` + Order + `, id
 	),
 	decided AS MATERIALIZED (
 		SELECT
@@ -138,15 +139,16 @@ func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
 		SELECT n.*
 		FROM generate_series(0, 9) p
 		CROSS JOIN LATERAL (
-			SELECT id
-			FROM mails
-			WHERE store_id = ` + args.Add(l.Store) + `
-			  AND status = 'due'
-			  AND priority = p
-			  AND due_at <= $1
-			ORDER BY due_at, id
+			SELECT m.id
+			FROM mails m
+			WHERE m.store_id = ` + args.Add(l.Store) + `
+			  AND m.status = 'due'
+			  AND m.priority = p
+			  AND m.due_at <= $1
+			  AND NOT ` + cmp.Or(said.Behind, "false") + `
+			ORDER BY ` + Order + `, id
 			LIMIT ` + args.Add(most) + `
-			FOR NO KEY UPDATE SKIP LOCKED
+			FOR NO KEY UPDATE OF m SKIP LOCKED
 		) n
 		LIMIT ` + args.Add(most) + `
 	),
@@ -254,4 +256,4 @@ var valuesSQL = `
 	LEFT JOIN products bought ON bought.id = coalesce(sub.product_id, k.product_ref)
 	WHERE m.store_id = $1
 	  AND m.id = ANY($2)
-	ORDER BY m.priority, m.due_at, m.id`
+	ORDER BY m.priority, ` + Order + `, m.id`

@@ -22,7 +22,14 @@ type Said struct {
 	Skip    string // why it is not to be sent, in one word, or NULL
 	Class   string
 	Version string // of the text
+	// Behind is whether another of its customer is to go before it that is about to be made, and it waits; empty: no.
+	Behind string
 }
+
+// Order is SQL for the order, after their priority, in which mails to a customer go, of which there are only so many.
+// It says nothing of when a worker made them, so a preview knows it before. Of those that it does not tell apart the
+// first that was made is first.
+const Order = `due_at, campaign_id, occurrence`
 
 // Digest stands for a campaign in the mails to members of stores, who need not be customers.
 const Digest = "digest"

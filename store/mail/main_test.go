@@ -42,7 +42,7 @@ func open(t testing.TB, sql ...string) *store.Store {
 func due(columns, values string) string {
 	return `INSERT INTO mails (store_id, email, class, campaign_id, step, version, due_at, not_after, occurrence` +
 		columns + `) VALUES ('s1', 'ann@x.example', 'marketing', 'c1', 'a', 1, '2026-03-10T12:00:00Z', '2026-03-13T12:00:00Z',
-		gen_random_uuid()` + values + `)`
+		'o' || lpad((SELECT count(*) FROM mails)::text, 3, '0')` + values + `)`
 }
 
 // exec runs statements.

@@ -99,7 +99,8 @@ func Defaults() Settings {
 	return Settings{QuietFrom: &from, QuietTo: &to, CapDay: &day, CapWeek: &week, Tracking: "off"}
 }
 
-// Save replaces the settings of a store but for SoftOptIn. What is not valid is a *pg.BadParam.
+// Save replaces the settings of a store but for SoftOptIn. Mails that wait are asked about anew: they are due as they were
+// at first. What is not valid is a *pg.BadParam.
 func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error) {
 	defer pg.Wrap(&err, "mail.Save(%q)", storeID)
 	if !pg.Storable(storeID) {
@@ -114,6 +115,16 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 		}
 	}
 	_, err = m.Pool.Exec(ctx, `
+		WITH waiting AS (
+			UPDATE mails m
+			SET due_at = LEAST(m.due_at, m.not_after - k.not_after)
+			FROM campaigns k
+			WHERE m.store_id = $1
+			  AND m.status = 'due'
+			  AND m.reason IN ('cap', 'quiet', 'postal')
+			  AND k.id = m.campaign_id
+			  AND k.state = 'on'
+		)
 		INSERT INTO mail_settings (store_id, from_name, reply_to, postal_address, home_url, course_url, quiet_from, quiet_to,
 			cap_day, cap_week, daily_limit, warm_up_from, tracking)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)

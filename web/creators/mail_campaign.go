@@ -55,6 +55,14 @@ func (p campaignPage) Is(states ...string) bool {
 // Once tells whether it is sent once, at a time.
 func (p campaignPage) Once() bool { return p.C.Kind == campaigns.Once }
 
+// Confirmed is how many customers were typed in.
+func (p campaignPage) Confirmed() (n int64) {
+	if p.C.Confirmed != nil {
+		n = int64(*p.C.Confirmed)
+	}
+	return n
+}
+
 // Service tells whether its mails need no consent.
 func (p campaignPage) Service() bool { return p.C.Class == campaigns.Service }
 

@@ -71,7 +71,7 @@ func (s *Pages) NewCampaign(w http.ResponseWriter, r *http.Request) error {
 	if question == nil {
 		question = campaigns.QuestionNamed("everyone")
 	}
-	c := campaigns.Campaign{Kind: question.Kind, Class: campaigns.Marketing, Name: q.Get("name"),
+	c := campaigns.Campaign{Kind: question.Kind, Class: campaigns.Marketing, Name: q.Get("name"), Priority: 5,
 		Trigger: campaigns.Trigger{Question: question.Name, Numbers: map[string]int{}},
 		Steps:   []campaigns.Step{{Do: campaigns.DoMail, Mail: &campaigns.Text{}}}}
 	if segment := q.Get("segment"); segment != "" {
@@ -157,7 +157,7 @@ func (s *Pages) saveCampaign(w http.ResponseWriter, r *http.Request, page campai
 		}
 		_, err = s.campaigns().Update(r.Context(), r.PathValue("store"), c.ID, campaigns.Change{Name: &c.Name,
 			Class: &c.Class, Trigger: &c.Trigger, Audience: audience, Goal: goal, Steps: c.Steps, Holdout: &c.Holdout,
-			Reentry: &c.Reentry, ReentryDays: &c.ReentryDays, Version: &version})
+			Reentry: &c.Reentry, ReentryDays: &c.ReentryDays, Priority: &c.Priority, Version: &version})
 	}
 	if isRefused(err) {
 		return s.showCampaignForm(w, r, page, err)
@@ -183,7 +183,7 @@ func readCampaign(c *campaigns.Campaign, form url.Values) (err error) {
 		c.Audience = []byte(rule)
 	}
 	c.Goal = testOf(form, "goal")
-	c.Holdout = whole(form.Get("holdout"))
+	c.Holdout, c.Priority = whole(form.Get("holdout")), whole(form.Get("priority"))
 	c.Reentry, c.ReentryDays = form.Get("reentry"), 0
 	if c.Reentry == campaigns.After {
 		c.ReentryDays = whole(form.Get("reentry_days"))

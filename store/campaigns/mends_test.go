@@ -1,0 +1,121 @@
+package campaigns_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/store/campaigns"
+	"rollcall/store/pg"
+)
+
+// What a person has sent again of a campaign of one time that has ended is not sent to who reached its goal meanwhile:
+// neither before it is asked for, nor after.
+func TestSendingAgainAsksForTheGoal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO customers (store_id, email) VALUES ('s1', 'ann@x.example'), ('s1', 'bob@x.example')`)
+	w.agreed("ann@x.example", "bob@x.example")
+	c := w.once("News", 5)
+	c = w.update(c.ID, campaigns.Change{Goal: &campaigns.Test{Fact: "paying"}})
+	w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: number(2)})
+	w.tick(0)
+	w.send()
+	w.tick(day)
+	w.want(`SELECT state FROM campaigns`, `ended`)
+	w.exec(`UPDATE mails SET status = 'unknown', reason = 'cut', sent_at = NULL`)
+	ids := map[string]int64{}
+	for _, who := range []string{"ann", "bob"} {
+		var id int64
+		if err := w.store.Pool.QueryRow(t.Context(), `SELECT id FROM mails WHERE email LIKE $1 || '%'`, who).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids[who] = id
+	}
+	w.exec(`UPDATE customers SET type = 'paying' WHERE email = 'ann@x.example'`)
+	err := w.mails().SendAgain(t.Context(), "s1", ids["ann"], w.now)
+	if w.conflict(err, "wrong_status"); err != nil && !strings.Contains(err.Error(), "goal") {
+		t.Error(err)
+	}
+	if err := w.mails().SendAgain(t.Context(), "s1", ids["bob"], w.now); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`UPDATE customers SET type = 'paying'`)
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, status, reason) FROM mails ORDER BY 1`, `ann@x.example unknown cut
+		bob@x.example unknown goal`)
+}
+
+// What was kept back by a limit that is lifted is due again, in the preview as in the claim.
+func TestARelaxedLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO customers (store_id, email) VALUES ('s1', 'ann@x.example')`)
+	w.agreed("ann@x.example")
+	one, two := w.once("One", 4), w.once("Two", 5)
+	for _, c := range []campaigns.Campaign{one, two} {
+		w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: number(1)})
+	}
+	w.tick(0)
+	w.send()
+	const all = `SELECT concat_ws(' ', priority, status, reason) FROM mails ORDER BY 1`
+	w.want(all, `4 sent
+		5 due cap`)
+	w.now = w.now.Add(time.Hour)
+	w.wantLines(w.previewed(two.ID, w.now))
+	settings, _, err := w.mails().Settings(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.CapDay = nil
+	if err := w.mails().Save(t.Context(), "s1", settings); err != nil {
+		t.Fatal(err)
+	}
+	w.wantLines(w.previewed(two.ID, w.now), "ann@x.example first once")
+	w.send()
+	w.want(all, `4 sent
+		5 sent`)
+}
+
+// A campaign names only what its store has, and the error names the field. What it named before may be gone.
+func TestWhatACampaignNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refused := func(field, id string, err error) {
+		t.Helper()
+		var bad *pg.BadParam
+		if !errors.As(err, &bad) || bad.Name != field || !strings.Contains(bad.Reason, id) {
+			t.Errorf("%s %s: %v", field, id, err)
+		}
+	}
+	_, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1", "c9"}}, "admin")
+	refused("trigger", "c9", err)
+	_, err = w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "finished", Product: "p9"}, "admin")
+	refused("goal", "p9", err)
+	w.exec(`INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
+		VALUES ('seg_other', 's2', 'A', 'a', 'dynamic', '{"customer": {"type": "lead"}}', 'admin')`)
+	c := w.draft(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}})
+	for _, id := range []string{"seg_none", "seg_other"} {
+		_, err = w.Update(t.Context(), "s1", c.ID, campaigns.Change{Audience: []byte(`{"segment": "` + id + `"}`)})
+		refused("audience", id, err)
+	}
+	w.update(c.ID, campaigns.Change{Audience: []byte(`{"segment": "at_risk"}`)})
+	w.exec(`DELETE FROM products WHERE id = 'c1'`)
+	name := "Another"
+	w.update(c.ID, campaigns.Change{Name: &name})
+}
+
+// A draft that is deleted takes its tests along that were not sent yet.
+func TestADeletedDraftSendsNoTest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.draft(campaigns.FromRecipe{Recipe: "not_started"})
+	if err := w.TestMail(t.Context(), "s1", c.ID, "first", "a", "owner@x.example", w.now); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Delete(t.Context(), "s1", c.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.want(`SELECT step FROM mails UNION ALL SELECT step FROM mail_bodies`, ``)
+}
