@@ -3,6 +3,7 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 type Values struct {
 	Name, FirstName, Email, Store, Course, Product string
 	Link                                           string // where the mail leads
+	Tracked                                        string // the same over this site; empty: clicks on it are not counted
 	Unsubscribe                                    string // the page for leaving
 }
 
@@ -44,9 +46,20 @@ func (v Values) of(name string) string {
 		return v.Product
 	case "link":
 		return v.Link
+	case tracked:
+		return cmp.Or(v.Tracked, v.Link)
 	}
 	return v.Unsubscribe
 }
+
+// tracked is the name in links to {link} of texts whose links are followed over this site. Texts cannot have it.
+const tracked = "tracked_link"
+
+// linkIn finds the name of where a mail leads, unless the text says what stands there if it is empty.
+var linkIn = regexp.MustCompile(`(?:\{|%7B)link(?:\}|%7D)`)
+
+// NeedsLink tells whether a text lacks something if it is not known where the mail leads.
+func NeedsLink(text string) bool { return linkIn.MatchString(text) }
 
 // instead is what stands for a name that is empty, unless the text says it.
 var instead = map[string]string{"name": "there", "first_name": "there", "course": "your course",
@@ -232,9 +245,13 @@ func dress(tree ast.Node, wrap func(string) string) {
 		if style := styles[n.Kind()]; entering && style != "" {
 			n.SetAttributeString("style", []byte(style))
 		}
-		if link, ok := n.(*ast.Link); ok && entering && wrap != nil && strings.HasPrefix(string(link.Destination), "http") &&
-			!inBraces.Match(link.Destination) {
-			link.Destination = []byte(wrap(string(link.Destination)))
+		if link, ok := n.(*ast.Link); ok && entering && wrap != nil {
+			switch to := string(link.Destination); {
+			case to == "{link}":
+				link.Destination = []byte("{" + tracked + "}")
+			case strings.HasPrefix(to, "http") && !inBraces.MatchString(to):
+				link.Destination = []byte(wrap(to))
+			}
 		}
 		return ast.WalkContinue, nil
 	})

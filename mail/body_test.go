@@ -109,6 +109,11 @@ func TestWrappedLinks(t *testing.T) {
 			t.Errorf("%s is not in %s", want, html)
 		}
 	}
+	v := values
+	v.Tracked = "https://r.example/mail/c/l"
+	if _, html, _ := b.Render(v); !strings.Contains(html, `"https://r.example/mail/c/l"`) {
+		t.Errorf("{link} is not wrapped: %s", html)
+	}
 	if strings.Contains(html, "x.example/?") || !strings.Contains(text, "https://x.example/?a=1&b=2") {
 		t.Errorf("%s\n%s", html, text)
 	}

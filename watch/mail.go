@@ -29,3 +29,13 @@ func stopped(m status.StoppedMail, now time.Time) (all []judgement) {
 	}
 	return all
 }
+
+// unconfirmed judges a campaign that Rollcall paused, as more match by now than were confirmed.
+func unconfirmed(c status.PausedCampaign) judgement {
+	return judgement{Finding: finding.Finding{
+		Kind: CampaignPaused, Subject: c.ID, Severity: finding.Problem,
+		What: fmt.Sprintf("the campaign “%s” of store %s is paused: more customers match than were confirmed", c.Name,
+			show.Quote(c.Store)),
+		Fix: []string{"rollcall mail preview --store " + show.Quote(c.Store) + " " + c.ID},
+	}, certain: true}
+}

@@ -20,13 +20,16 @@ func TestMailThatStops(t *testing.T) {
 		{Store: "hiccup", Failing: since(5 * time.Minute)},
 		{Store: "it's both", Paused: "complaints", Failing: since(3 * time.Hour)},
 	}}
+	seen.Campaigns = []status.PausedCampaign{{ID: "camp_a", Store: "s1", Name: "News"}}
 	var got []string
 	for _, f := range Judge(seen) {
-		if f.Kind == MailPaused || f.Kind == MailFailing {
+		if f.Kind == CampaignPaused || f.Kind == MailPaused || f.Kind == MailFailing {
 			got = append(got, fmt.Sprintf("%s %s: %s; %s", f.Severity, f.Name(), f.What, f.Fix[len(f.Fix)-1]))
 		}
 	}
 	want := []string{
+		"problem campaign_paused/camp_a: the campaign “News” of store s1 is paused: more customers match than were " +
+			"confirmed; rollcall mail preview --store s1 camp_a",
 		"problem mail_failing/down: the provider has taken no mail of store down for 40 minutes; " +
 			"rollcall doctor --store down",
 		"problem mail_failing/it's both: the provider has taken no mail of store it's both for 3 hours; " +

@@ -24,9 +24,11 @@ const (
 
 	MailPaused  = "mail_paused"  // a store sends no mail, as too much of it came back
 	MailFailing = "mail_failing" // a provider takes no mail of a store
+
+	CampaignPaused = "campaign_paused" // a campaign waits for someone to confirm whom it reaches
 )
 
-var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue, MailPaused, MailFailing}
+var Kinds = []string{Silent, Signatures, Refused, Failing, Overdue, MailPaused, MailFailing, CampaignPaused}
 
 // Weeks is the length of the history.
 const Weeks = 28 * 24 * time.Hour
@@ -63,6 +65,9 @@ func judge(seen status.Traffic) (all []judgement) {
 	all = append(all, judgement{Finding: overdue(seen)})
 	for _, m := range seen.Mail {
 		all = append(all, stopped(m, seen.At)...)
+	}
+	for _, c := range seen.Campaigns {
+		all = append(all, unconfirmed(c))
 	}
 	slices.SortFunc(all, func(a, b judgement) int { return strings.Compare(a.Name(), b.Name()) })
 	return all

@@ -48,6 +48,13 @@ func TestCampaignsAPI(t *testing.T) {
 	}
 	ask("GET", one+"/preview?at=yesterday", "", 400)
 	ask("POST", one+"/switch", `{"to": "paused"}`, 409)
+	refused := ask("POST", one+"/switch", `{"to": "on"}`, 409)["error"].(map[string]any)
+	if said, _ := refused["message"].(string); refused["code"] != "not_ready" || !strings.HasPrefix(said, "Step 1") ||
+		said != ask("GET", one+"/preview", "", 200)["lacks"] {
+		t.Errorf("to a mail that leads nowhere: %v", refused)
+	}
+	x.exec(t, `INSERT INTO mail_settings (store_id, home_url) VALUES ('store_a', 'https://a.example')
+		ON CONFLICT (store_id) DO UPDATE SET home_url = EXCLUDED.home_url`)
 	ask("POST", one+"/switch", `{"to": "on", "past": "all"}`, 400)
 	ask("POST", one+"/switch", `{"to": "on", "past": "all", "count": 99}`, 409)
 	if c = ask("POST", one+"/switch", `{"to": "on"}`, 200); c["state"] != "on" {

@@ -94,7 +94,7 @@ func (m *mailer) turn(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	l := &mailLane{mailer: m, Turn: lane, began: time.Now(), now: now, bodies: map[bodyKey]*mail.Body{},
-		frames: map[mail.Around]*mail.Frame{}}
+		frames: map[mail.Around]*mail.Frame{}, leads: map[string]int64{}}
 	err = l.run(ctx)
 	return l.worked, err
 }
@@ -108,7 +108,8 @@ type mailLane struct {
 	store  storemail.Settings
 	bodies map[bodyKey]*mail.Body
 	frames map[mail.Around]*mail.Frame
-	worked bool // it decided about mails
+	leads  map[string]int64 // ids of pages of the store to which mails lead
+	worked bool             // it decided about mails
 
 	queue chan storemail.Claimed // to be sent
 	moves chan *lineMove         // of lines

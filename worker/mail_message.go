@@ -22,7 +22,11 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 	if !l.Allowed.Allow(c.Email) {
 		return m, &mail.Outcome{Status: mail.Skipped, Reason: mail.ReasonAllowed}
 	}
+	v := c.Values
 	body, err := l.body(ctx, c)
+	if err == nil {
+		v.Tracked, err = l.tracked(ctx, c)
+	}
 	var frame *mail.Frame
 	if err == nil {
 		frame, err = l.frame(mail.Around{Class: c.Class, Store: c.Values.Store, PostalAddress: l.store.PostalAddress})
@@ -35,7 +39,6 @@ func (l *mailLane) message(ctx context.Context, c storemail.Claimed) (m mail.Mes
 		l.fail(err)
 		return m, &mail.Outcome{Status: mail.Due}
 	}
-	v := c.Values
 	v.Unsubscribe = l.URL + "/mail/u/" + l.keys.Leave(c.Ticket(l.Turn.Store))
 	subject, page, plain := body.Render(v)
 	m = mail.Message{ID: c.ID, Key: l.keys.Name(c.ID), Class: c.Class, From: l.From, ReplyTo: l.store.ReplyTo, To: c.Email,
@@ -82,7 +85,7 @@ func (l *mailLane) body(ctx context.Context, c storemail.Claimed) (*mail.Body, e
 		return nil, err
 	}
 	var wrap func(string) string
-	if l.store.Tracking == "counted" || c.Tracked {
+	if l.wraps(c) {
 		ids, err := l.mails.LinkIDs(ctx, l.Turn.Store, mail.Links(markdown))
 		if err != nil {
 			return nil, err
@@ -101,6 +104,35 @@ func (l *mailLane) body(ctx context.Context, c storemail.Claimed) (*mail.Body, e
 		l.mu.Unlock()
 	}
 	return body, err
+}
+
+// wraps tells whether the links of a mail lead over this site.
+func (l *mailLane) wraps(c storemail.Claimed) bool { return l.store.Tracking == "counted" || c.Tracked }
+
+// tracked is the address over this site of where a mail leads; empty: it leads there itself. So it does to what is one
+// customer's own, as an invoice: no other may come there, and an erasure has nothing to look for.
+func (l *mailLane) tracked(ctx context.Context, c storemail.Claimed) (string, error) {
+	to := c.Values.Link
+	if to == "" || !c.Own || !l.wraps(c) {
+		return "", nil
+	}
+	l.mu.Lock()
+	id := l.leads[to]
+	l.mu.Unlock()
+	if id == 0 {
+		var err error
+		if id, err = l.mails.LinkID(ctx, l.Turn.Store, to); err != nil {
+			return "", err
+		}
+		l.mu.Lock()
+		l.leads[to] = id
+		l.mu.Unlock()
+	}
+	var whose int64
+	if c.Tracked {
+		whose = c.ID
+	}
+	return l.URL + "/mail/c/" + l.keys.Click(id, whose), nil
 }
 
 // mailKeys are the settings for mail that a worker has, as mail.MissingSettings knows them.

@@ -249,7 +249,8 @@ func TestOneLineTooMany(t *testing.T) {
 		t.Fatal(b, err)
 	}
 	l := &mailLane{mailer: m, Turn: turn, began: time.Now(), now: time.Now(), bodies: map[bodyKey]*sending.Body{},
-		frames: map[sending.Around]*sending.Frame{}, queue: make(chan storemail.Claimed, 2), moves: make(chan *lineMove)}
+		frames: map[sending.Around]*sending.Frame{}, leads: map[string]int64{},
+		queue: make(chan storemail.Claimed, 2), moves: make(chan *lineMove)}
 	if l.keys, err = l.links.Keys(t.Context()); err != nil {
 		t.Fatal(err)
 	}

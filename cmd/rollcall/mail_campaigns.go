@@ -135,6 +135,9 @@ func printPreview(e *env, p campaigns.Preview) {
 	case p.State == campaigns.Paused:
 		fmt.Fprintln(e.out, "The campaign is paused. This is what it would do if it went on now.")
 	}
+	if p.Lacks != "" {
+		fmt.Fprintln(e.out, p.Lacks)
+	}
 	if len(p.People) == 0 {
 		fmt.Fprintln(e.out, "No mail would be due then.")
 	} else {

@@ -35,21 +35,30 @@ func (c mailResultsCmd) Run(e *env) error {
 }
 
 func printResults(e *env, r campaigns.Results) {
-	arms := table{head: []string{"CUSTOMERS", "ENTERED", "GOAL", "REACHED IT", "95% INTERVAL"}}
+	arms := table{head: []string{"CUSTOMERS", "ENTERED", "MAILED", "GOAL", "REACHED IT", "95% INTERVAL"}}
 	for _, a := range r.Arms {
 		percent, between := campaigns.ShareTexts(a.Share)
 		if percent != "" {
 			percent += " of " + number(a.Share.Of)
 		}
-		arms.add(r.LabelOf(a), number(a.Entered), number(a.Goal), cmp.Or(percent, "too early"), cmp.Or(between, "-"))
+		arms.add(r.LabelOf(a), number(a.Entered), number(a.Mailed), number(a.Goal),
+			cmp.Or(percent, "too early"), cmp.Or(between, "-"))
 	}
 	arms.print(e.out)
 	mails := table{head: []string{"STEP", "TEXT", "MAIL", "MAILS", "REASON"}}
 	for _, m := range r.Mails {
-		mails.add(harmless(m.Step), cmp.Or(m.Variant, "a"), m.Status, number(m.Mails), reasonText(m.Reason))
+		mails.add(harmless(clip(cmp.Or(m.Name, m.Step), 40)), cmp.Or(m.Variant, "a"), m.Status, number(m.Mails),
+			reasonText(m.Reason))
 	}
 	if len(r.Mails) > 0 {
 		mails.print(e.out)
+	}
+	links := table{head: []string{"LINK", "CLICKS BY PEOPLE", "BY PROGRAMS"}}
+	for _, l := range r.Links {
+		links.add(harmless(l.URL), number(l.People), number(l.Machines))
+	}
+	if len(r.Links) > 0 {
+		links.print(e.out)
 	}
 	for _, text := range []string{r.EffectText(), r.VersusText(), r.BackText()} {
 		if text != "" {

@@ -117,7 +117,8 @@ func (a *asking) dueNow(entering string) string {
 			  AND r.next_at <= ` + now + `
 			UNION ALL
 			SELECT e.email, e.mail, e.occurrence, e.arm,
-				GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + a.fill("@begun", nil) + `), ` + now + `, CASE WHEN e.arm = 'held' THEN 'held' END
+				GREATEST(e.became_due_at + ` + a.wait(0) + `, ` + a.fill("@begun", nil) + `),
+				` + now + `, CASE WHEN e.arm = 'held' THEN 'held' END
 			FROM (` + entering + `) e
 			WHERE e.became_due_at + ` + a.wait(0) + ` <= ` + now
 }

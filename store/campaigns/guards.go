@@ -1,12 +1,15 @@
 package campaigns
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/mail"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
@@ -120,8 +123,41 @@ func asText(all ...any) string {
 	return string(text)
 }
 
+// Lacks says which text of a campaign leads nowhere, and what to do; empty: none does.
+func (s *Campaigns) Lacks(ctx context.Context, storeID string, c Campaign) (lacks string, err error) {
+	defer pg.Wrap(&err, "campaigns.Lacks(%q)", storeID)
+	c.store = storeID
+	return c.leadsNowhere(ctx, s.Pool)
+}
+
+// leadsNowhere is Lacks.
+func (c *Campaign) leadsNowhere(ctx context.Context, db pg.Querier) (string, error) {
+	nth := slices.IndexFunc(c.Steps, func(st Step) bool {
+		return slices.ContainsFunc([]*Text{st.Mail, st.B}, func(t *Text) bool {
+			return t != nil && (mail.NeedsLink(t.Subject) || mail.NeedsLink(t.Body))
+		})
+	})
+	q := QuestionNamed(c.Trigger.Question)
+	if nth < 0 || q == nil || q.About == anInvoice || q.About == aCheckout { // those have links of Stripe
+		return "", nil
+	}
+	var home, course string
+	err := db.QueryRow(ctx, `
+		SELECT coalesce(max(home_url), ''), coalesce(max(course_url), '')
+		FROM mail_settings
+		WHERE store_id = $1`, c.store).Scan(&home, &course)
+	if err != nil || home != "" || q.About == aCourse && course != "" {
+		return "", err
+	}
+	return fmt.Sprintf("Step %d “%s” uses {link}, and the store has not said where links lead. Write that into its mail "+
+		"settings, or take {link} out of the text.", nth+1, c.Steps[nth].Mail.Subject), nil
+}
+
 // ready refuses a campaign whose mails could not be sent, and says what to do.
 func ready(ctx context.Context, tx pgx.Tx, c *Campaign) error {
+	if lacks, err := c.leadsNowhere(ctx, tx); err != nil || lacks != "" {
+		return cmp.Or(err, pg.Conflicts("not_ready", "%s", lacks))
+	}
 	if c.Class != Marketing || !slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Do == DoMail }) {
 		return nil
 	}

@@ -57,6 +57,9 @@ func (s *Campaigns) kept(ctx context.Context, c *Campaign, now time.Time) (Resul
 	}
 	var k keptResults
 	err = json.Unmarshal(text, &k)
+	if k.Results.Links == nil { // they were counted by a version before
+		k.Results.Links = []LinkCount{}
+	}
 	return k.Results, err
 }
 

@@ -41,7 +41,8 @@ var begin = moment("2026-03-02T10:00:00Z")
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s := storetest.Open(t, `INSERT INTO mail_settings (store_id, postal_address) VALUES ('s1', '1 High Street')`)
+	s := storetest.Open(t, `INSERT INTO mail_settings (store_id, postal_address, home_url)
+		VALUES ('s1', '1 High Street', 'https://s.example')`)
 	w := &world{T: t, Campaigns: campaigns.New(s), store: s, now: begin}
 	w.keep(facts.Set{
 		Stores: []facts.Store{{ID: "s1", Name: "S", TimeZone: "Europe/Berlin", OwnerUserID: "user_owner",

@@ -2,6 +2,7 @@ package campaigns_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,8 @@ func TestSendingAgainAsksForTheGoal(t *testing.T) {
 	ids := map[string]int64{}
 	for _, who := range []string{"ann", "bob"} {
 		var id int64
-		if err := w.store.Pool.QueryRow(t.Context(), `SELECT id FROM mails WHERE email LIKE $1 || '%'`, who).Scan(&id); err != nil {
+		if err := w.store.Pool.QueryRow(t.Context(), `SELECT id FROM mails WHERE email LIKE $1 || '%'`, who).
+			Scan(&id); err != nil {
 			t.Fatal(err)
 		}
 		ids[who] = id
@@ -89,7 +91,8 @@ func TestWhatACampaignNames(t *testing.T) {
 			t.Errorf("%s %s: %v", field, id, err)
 		}
 	}
-	_, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1", "c9"}}, "admin")
+	_, err := w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1", "c9"}},
+		"admin")
 	refused("trigger", "c9", err)
 	_, err = w.Make(t.Context(), "s1", campaigns.FromRecipe{Recipe: "finished", Product: "p9"}, "admin")
 	refused("goal", "p9", err)
@@ -118,4 +121,83 @@ func TestADeletedDraftSendsNoTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want(`SELECT step FROM mails UNION ALL SELECT step FROM mail_bodies`, ``)
+}
+
+// A text with {link} is not switched on while the store has not said where links lead, and a preview says the same,
+// with the step. A text that says what stands there instead may go, and so may one about an invoice, which has a link.
+func TestAMailThatLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`UPDATE mail_settings SET home_url = ''`)
+	c := w.draft(campaigns.FromRecipe{Recipe: "not_started"})
+	p, err := w.Preview(t.Context(), "s1", c.ID, campaigns.PreviewOf{At: w.now, Limit: 1}, w.now)
+	if err != nil || !strings.HasPrefix(p.Lacks, "Step 1 “{course} is waiting for you” uses {link}") {
+		t.Errorf("%q %v", p.Lacks, err)
+	}
+	on := campaigns.Order{To: campaigns.On}
+	_, err = w.Switch(t.Context(), "s1", c.ID, on, w.now)
+	if w.conflict(err, "not_ready"); err == nil || !strings.Contains(err.Error(), p.Lacks) {
+		t.Error(err)
+	}
+	w.turn(w.draft(campaigns.FromRecipe{Recipe: "payment_failed"}).ID, on)
+	steps := c.Steps
+	for i := range steps {
+		steps[i].Mail.Body = "[See](https://x.example) {link|}"
+	}
+	c = w.update(c.ID, campaigns.Change{Steps: steps})
+	w.turn(c.ID, on)
+	steps[1].Mail.Body = "[See]({link})"
+	_, err = w.Update(t.Context(), "s1", c.ID, campaigns.Change{Steps: steps})
+	w.conflict(err, "not_ready")
+	w.exec(`UPDATE mail_settings SET course_url = 'https://s.example/{course}'`)
+	w.update(c.ID, campaigns.Change{Steps: steps})
+	silent := w.draft(campaigns.FromRecipe{Recipe: "silent"}) // is about no course
+	_, err = w.Switch(t.Context(), "s1", silent.ID, on, w.now)
+	w.conflict(err, "not_ready")
+}
+
+// Results name steps in their order, count who got a mail and how often links were followed; and who types a number in
+// reads how many of them would get no mail.
+func TestWhatResultsSay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO customers (store_id, email) VALUES ('s1', 'ann@x.example'), ('s1', 'bob@x.example')`)
+	w.agreed("ann@x.example")
+	c := w.once("News", 5)
+	steps := []campaigns.Step{
+		{Key: "zzz", Do: "mail", Mail: &campaigns.Text{Subject: "First", Body: "[A](https://a.example) {link}"}},
+		{Key: "aaa", Do: "mail", Wait: campaigns.Wait(day), Mail: &campaigns.Text{Subject: "Second", Body: "B"}}}
+	c = w.update(c.ID, campaigns.Change{Steps: steps})
+	for _, count := range []*int{nil, number(7)} {
+		_, err := w.Switch(t.Context(), "s1", c.ID, campaigns.Order{To: campaigns.On, Count: count}, w.now)
+		if err == nil || !strings.Contains(err.Error(), "1 of them would get no mail then: Has not agreed") {
+			t.Error(err)
+		}
+	}
+	w.turn(c.ID, campaigns.Order{To: campaigns.On, Count: number(2)})
+	w.tick(0)
+	w.send()
+	w.tick(day)
+	w.send()
+	w.exec(`UPDATE mail_settings SET course_url = 'https://c.example/{course}/go'`)
+	w.exec(`INSERT INTO mail_links (store_id, url) VALUES ('s1', 'https://s.example'), ('s1', 'https://other.example'),
+		('s1', 'https://c.example/c1/go'), ('s1', 'https://c.example/c1/else')`)
+	w.exec(`INSERT INTO mail_clicks (link_id, day, people, machines)
+		SELECT id, d, 2, 1 FROM mail_links, unnest('{2026-03-01, 2026-03-02, 2026-03-03}'::date[]) d`)
+	r, err := w.Results(t.Context(), "s1", c.ID, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range r.Mails {
+		got = append(got, fmt.Sprint(m.Name, " ", m.Status, " ", m.Mails))
+	}
+	for _, l := range r.Links {
+		got = append(got, fmt.Sprint(l.URL, " ", l.People, " ", l.Machines))
+	}
+	w.wantLines(got, "1. First sent 1", "1. First skipped 1", "2. Second sent 1", "2. Second skipped 1",
+		"https://a.example 4 2", "https://c.example/c1/go 4 2", "https://s.example 4 2")
+	if len(r.Arms) != 1 || r.Arms[0].Entered != 2 || r.Arms[0].Mailed != 1 {
+		t.Errorf("%+v", r.Arms)
+	}
 }

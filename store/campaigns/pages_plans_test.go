@@ -25,6 +25,9 @@ var many = []string{
 		FROM generate_series(1, 20000) i`,
 	`INSERT INTO mail_events (source, event_id, mail_id, kind, at)
 		SELECT 'link', i::text, i, 'clicked', now() FROM generate_series(1, 20000) i`,
+	`INSERT INTO mail_links (store_id, url)
+		SELECT 's' || i % 50, 'https://x.example/' || i FROM generate_series(1, 20000) i`,
+	`INSERT INTO mail_clicks (link_id, day, people) SELECT id, '2026-03-02', 1 FROM mail_links`,
 }
 
 // What the pages of campaigns read, they look up: of a campaign, or of a customer.
@@ -56,7 +59,8 @@ func TestCampaignPagesLookUp(t *testing.T) {
 		if len(all) == 0 {
 			t.Errorf("%s asks nothing", name)
 		}
-		for _, scan := range asked.Scans(t, all, "campaigns", "campaign_results", "stores", "store_settings") {
+		for _, scan := range asked.Scans(t, all, "campaigns", "campaign_results", "stores", "store_settings",
+			"mail_settings") {
 			t.Errorf("%s: %s", name, scan)
 		}
 	}

@@ -3,13 +3,14 @@ package campaigns
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/internal/show"
 	"rollcall/mail"
-	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
 
@@ -22,6 +23,7 @@ type Preview struct {
 	Counts   []Count       `json:"counts"`
 	People   []Previewed   `json:"people"` // some of those who were asked about
 	Forecast []ForecastDay `json:"forecast"`
+	Lacks    string        `json:"lacks"` // why it could not be switched on; empty: it can
 
 	ForecastEvery int `json:"forecast_every"` // as Every
 
@@ -59,10 +61,6 @@ type PreviewOf struct {
 func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewOf, now time.Time) (
 	p Preview, err error) {
 	defer pg.Wrap(&err, "campaigns.Preview(%q, %q)", storeID, id)
-	many, err := s.readers.Count(ctx, customers.Filter{Store: storeID})
-	if err != nil {
-		return p, err
-	}
 	err = pgx.BeginTxFunc(ctx, s.Pool, pg.Bounded(s.CountTimeout), func(tx pgx.Tx) error {
 		c, err := one(ctx, tx, storeID, id, "")
 		if err != nil {
@@ -72,12 +70,18 @@ func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewO
 		if p.TimeZone, err = zone(ctx, tx, c.store); err != nil {
 			return err
 		}
+		if p.Lacks, err = c.leadsNowhere(ctx, tx); err != nil {
+			return err
+		}
 		if c.State == Ended { // it sends nothing more
 			p.none(now)
 			return nil
 		}
 		c.started(now)
-		from := &sampler{tx, c.store, many, s.mostDecided, map[int]sample{}}
+		from, err := s.sampler(ctx, tx, c.store)
+		if err != nil {
+			return err
+		}
 		if err = from.try(ctx, func(some sample) (int64, error) {
 			return s.look(ctx, tx, &c, of, now, some, &p)
 		}); err != nil {
@@ -88,6 +92,36 @@ func (s *Campaigns) Preview(ctx context.Context, storeID, id string, of PreviewO
 		})
 	})
 	return p, err
+}
+
+// unmailed says how many of those whom a campaign reaches at once would get no mail then, and why; empty: none, or not
+// yet.
+func (s *Campaigns) unmailed(ctx context.Context, tx pgx.Tx, c Campaign, from, now time.Time) (text string, err error) {
+	var p Preview
+	c.StartsFrom, c.SwitchedAt, c.EnteredAt = &from, &now, nil
+	of, err := s.sampler(ctx, tx, c.store)
+	if err == nil {
+		err = of.try(ctx, func(some sample) (int64, error) {
+			return s.look(ctx, tx, &c, PreviewOf{At: maxTime(from, now), Limit: 1}, now, some, &p)
+		})
+	}
+	var sum int64
+	var reasons []string
+	for _, n := range p.Counts {
+		if n.Reason != "" {
+			sum += n.Mails
+			reasons = append(reasons, fmt.Sprintf("%s (%s)", mail.ReasonText(n.Reason), show.Number(int(n.Mails))))
+		}
+	}
+	if sum == 0 || err != nil {
+		return "", err
+	}
+	about := ""
+	if p.Every > 1 {
+		about = "About "
+	}
+	return fmt.Sprintf(". %s%s of them would get no mail then: %s", about, show.Number(int(sum)),
+		strings.Join(reasons, "; ")), nil
 }
 
 // none says that there is no mail.

@@ -2,6 +2,7 @@ package campaigns
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ type Results struct {
 	Arms     []Arm             `json:"arms"`  // held first, if there are any
 	Mails    []MailCount       `json:"mails"` // by step, status and reason
 	Clicked  Clicked           `json:"clicked"`
+	Links    []LinkCount       `json:"links"`     // of its texts, those that were followed, where clicks are counted
 	CameBack value.Share       `json:"came_back"` // of those mailed 7 days ago or longer, those who came back in 7 days
 	Effect   *value.Difference `json:"effect"`    // goal with mails less goal without; null: it cannot be said
 	Versus   *value.Difference `json:"versus"`    // goal of text b less that of a; null: it cannot be said
@@ -28,6 +30,7 @@ type Results struct {
 type Arm struct {
 	Arm     string      `json:"arm"` // held, a or b
 	Entered int64       `json:"entered"`
+	Mailed  int64       `json:"mailed"` // got a mail at least
 	Running int64       `json:"running"`
 	Goal    int64       `json:"goal"`  // reached so far
 	Ended   []Ending    `json:"ended"` // by reason
@@ -43,10 +46,18 @@ type Ending struct {
 // MailCount is how many mails of a step are in a state.
 type MailCount struct {
 	Step    string `json:"step"`
+	Name    string `json:"name"` // of the step: its number and subject; empty: it was taken out
 	Variant string `json:"variant"`
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Mails   int64  `json:"mails"`
+}
+
+// LinkCount is how often a link was followed since the campaign was switched on, whichever mail of the store had it.
+type LinkCount struct {
+	URL      string `json:"url"`
+	People   int64  `json:"people"`
+	Machines int64  `json:"machines"` // programs that check mails
 }
 
 // Clicked is how many mails were clicked in, where it is known who clicks.
@@ -84,19 +95,28 @@ func (c *Campaign) count(ctx context.Context, tx pgx.Tx, now time.Time) (r Resul
 		return r, err
 	}
 	rows := pg.Query(ctx, tx, `
-		SELECT step, variant, status, coalesce(reason, ''), count(*)
+		SELECT step, '', variant, status, coalesce(reason, ''), count(*)
 		FROM mails
 		WHERE campaign_id = $1
 		  AND class <> 'test'
-		GROUP BY 1, 2, 3, 4
-		ORDER BY 1, 2, 3, 4`, c.ID)
+		GROUP BY 1, 2, 3, 4, 5
+		ORDER BY coalesce(array_position($2, step), 1000), 1, 3, 4, 5`, c.ID, c.keys())
 	if r.Mails, err = pgx.CollectRows(rows, pgx.RowToStructByPos[MailCount]); err != nil {
+		return r, err
+	}
+	for i := range r.Mails {
+		r.Mails[i].Name = c.nameOf(r.Mails[i])
+	}
+	if err = c.mailed(ctx, tx, r.Arms); err != nil {
 		return r, err
 	}
 	if r.CameBack, err = c.cameBack(ctx, tx, now); err != nil {
 		return r, err
 	}
 	r.compare()
+	if r.Links, err = c.links(ctx, tx); err != nil {
+		return r, err
+	}
 	err = tx.QueryRow(ctx, `
 		SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
 		FROM mails m
@@ -105,6 +125,43 @@ func (c *Campaign) count(ctx context.Context, tx pgx.Tx, now time.Time) (r Resul
 		  AND m.class <> 'test'
 		  AND e.kind = 'clicked'`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines)
 	return r, err
+}
+
+// keys are those of the steps, in their order.
+func (c *Campaign) keys() (all []string) {
+	for _, st := range c.Steps {
+		all = append(all, st.Key)
+	}
+	return all
+}
+
+// nameOf is what the step of mails is called.
+func (c *Campaign) nameOf(m MailCount) string {
+	i := slices.Index(c.keys(), m.Step)
+	if i < 0 || c.Steps[i].Do != DoMail {
+		return ""
+	}
+	return fmt.Sprintf("%d. %s", i+1, c.Steps[i].text(m.Variant).Subject)
+}
+
+// mailed counts in each arm who got a mail.
+func (c *Campaign) mailed(ctx context.Context, tx pgx.Tx, arms []Arm) error {
+	rows := pg.Query(ctx, tx, `
+		SELECT CASE variant WHEN 'b' THEN 'b' ELSE 'a' END, count(DISTINCT (email, occurrence))
+		FROM mails
+		WHERE campaign_id = $1
+		  AND class <> 'test'
+		  AND status = 'sent'
+		GROUP BY 1`, c.ID)
+	var arm string
+	var n int64
+	return pg.Each(rows, []any{&arm, &n}, func() {
+		for i := range arms {
+			if arms[i].Arm == arm {
+				arms[i].Mailed = n
+			}
+		}
+	})
 }
 
 // cameBack is the share of those who were mailed who came back, once it can be said.

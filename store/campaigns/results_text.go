@@ -13,7 +13,7 @@ var armLabels = map[string]string{"a": "First text", "b": "Second text", "held":
 // LabelOf is what an arm is called.
 func (r Results) LabelOf(a Arm) string {
 	if a.Arm == "a" && r.Versus == nil {
-		return "Got the mails"
+		return "Meant to get the mails"
 	}
 	return armLabels[a.Arm]
 }

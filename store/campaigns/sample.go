@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rollcall/store/customers"
 	"rollcall/store/pg"
 )
 
@@ -20,6 +21,11 @@ type sampler struct {
 	customers int64 // it has about so many
 	most      int64 // see mostDecided
 	chosen    map[int]sample
+}
+
+func (s *Campaigns) sampler(ctx context.Context, tx pgx.Tx, storeID string) (*sampler, error) {
+	many, err := s.readers.Count(ctx, customers.Filter{Store: storeID})
+	return &sampler{tx, storeID, many, s.mostDecided, map[int]sample{}}, err
 }
 
 // sample is some customers.

@@ -156,17 +156,20 @@ func (s *Campaigns) compare(ctx context.Context, tx pgx.Tx, c Campaign, o Order,
 		return nil
 	}
 	n, err := s.reached(ctx, tx, c, from, now)
+	if err != nil || o.Count != nil && *o.Count == n {
+		return err
+	}
+	unmailed, err := s.unmailed(ctx, tx, c, from, now)
 	switch {
 	case err != nil:
 		return err
 	case o.Count == nil:
-		return pg.Refuse("count", "is missing: this reaches %s at once. Type that number", show.Plural(n, "customer"))
-	case *o.Count != n:
-		return pg.Conflicts("count_differs",
-			"This would reach %s at once, and you typed %d. Nothing was switched. Look again, then repeat it.",
-			show.Plural(n, "customer"), *o.Count)
+		return pg.Refuse("count", "is missing: this reaches %s at once. Type that number%s", show.Plural(n, "customer"),
+			unmailed)
 	}
-	return nil
+	return pg.Conflicts("count_differs",
+		"This would reach %s at once, and you typed %d. Nothing was switched. Look again, then repeat it%s.",
+		show.Plural(n, "customer"), *o.Count, unmailed)
 }
 
 // Reach is how many customers a campaign that is switched on by an order would reach at once.

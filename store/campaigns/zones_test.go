@@ -34,6 +34,8 @@ func TestZones(t *testing.T) {
 			}
 		}
 		w.keep(set)
+		w.exec(`INSERT INTO mail_settings (store_id, home_url) SELECT id, 'https://s.example' FROM stores
+			ON CONFLICT DO NOTHING`)
 		for i := range zones {
 			c, err := w.Make(t.Context(), fmt.Sprint("z", i), campaigns.FromRecipe{Recipe: "not_started"}, "admin")
 			if err != nil {

@@ -58,6 +58,23 @@ func (m *Mails) Body(ctx context.Context, campaign, step string, version int) (s
 	return subject, markdown, pg.NotFound(err)
 }
 
+// LinkID is the id of a page of the store to which mails lead. It is kept if it is not yet: redirects go to no others.
+func (m *Mails) LinkID(ctx context.Context, storeID, url string) (id int64, err error) {
+	defer pg.Wrap(&err, "mail.LinkID(%q)", storeID)
+	err = m.Pool.QueryRow(ctx, `
+		WITH added AS (
+			INSERT INTO mail_links (store_id, url)
+			SELECT $1, $2
+			WHERE NOT EXISTS (SELECT FROM mail_links WHERE store_id = $1 AND url = $2)
+			ON CONFLICT (store_id, url) DO UPDATE SET url = EXCLUDED.url
+			RETURNING id
+		)
+		SELECT id FROM mail_links WHERE store_id = $1 AND url = $2
+		UNION ALL
+		SELECT id FROM added`, storeID, url).Scan(&id)
+	return id, err
+}
+
 // LinkIDs are the ids of the links of a store by their addresses.
 func (m *Mails) LinkIDs(ctx context.Context, storeID string, links []string) (ids map[string]int64, err error) {
 	defer pg.Wrap(&err, "mail.LinkIDs(%q)", storeID)

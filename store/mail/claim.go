@@ -23,7 +23,8 @@ type Claimed struct {
 	Occurrence string
 	Tries      int
 	Tracked    bool        // it is to be seen who follows its links: the store wants it, and the customer agreed
-	Values     mail.Values // but for Unsubscribe
+	Own        bool        // its link is a page of the store, and not of one customer
+	Values     mail.Values // but for Unsubscribe and Tracked
 	hash       []byte      // of the address, as in mail_stops
 }
 
@@ -207,7 +208,7 @@ func valuesOf(ctx context.Context, tx pgx.Tx, storeID string, ids []int64) ([]Cl
 	rows := pg.Query(ctx, tx, valuesSQL, storeID, ids)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Claimed, err error) {
 		err = row.Scan(&c.ID, &c.Email, &c.Class, &c.Campaign, &c.Step, &c.Version, &c.Occurrence, &c.Tries, &c.Tracked,
-			&c.hash, &c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link)
+			&c.hash, &c.Values.Name, &c.Values.Store, &c.Values.Course, &c.Values.Product, &c.Values.Link, &c.Own)
 		c.Values.Email, c.Values.FirstName = c.Email, mail.FirstName(c.Values.Name)
 		return c, err
 	})
@@ -237,7 +238,8 @@ var valuesSQL = `
 			CASE o.kind WHEN 'course' THEN nullif(replace(s.course_url, '{course}', o.ref), '') END,
 			f.hosted_url,
 			k.recovery_url,
-			s.home_url)
+			s.home_url),
+		coalesce(f.hosted_url, k.recovery_url) IS NULL
 	FROM mails m
 	JOIN mail_settings s ON s.store_id = m.store_id
 	CROSS JOIN LATERAL (

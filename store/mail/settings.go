@@ -99,8 +99,8 @@ func Defaults() Settings {
 	return Settings{QuietFrom: &from, QuietTo: &to, CapDay: &day, CapWeek: &week, Tracking: "off"}
 }
 
-// Save replaces the settings of a store but for SoftOptIn. Mails that wait are asked about anew: they are due as they were
-// at first. What is not valid is a *pg.BadParam.
+// Save replaces the settings of a store but for SoftOptIn. Mails that wait are asked about anew: they are due as they
+// were at first. What is not valid is a *pg.BadParam.
 func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error) {
 	defer pg.Wrap(&err, "mail.Save(%q)", storeID)
 	if !pg.Storable(storeID) {

@@ -21,6 +21,7 @@ type Traffic struct {
 	Failing    []FailingEvents
 	Overdue    OverdueEvents
 	Mail       []StoppedMail
+	Campaigns  []PausedCampaign
 	Recovered  map[string]time.Time // by source: a backfill also read everything sent before this time
 }
 
@@ -65,6 +66,9 @@ func readTraffic(ctx context.Context, tx pgx.Tx, since, now time.Time) (t Traffi
 		return t, err
 	}
 	if t.Mail, err = stoppedMail(ctx, tx); err != nil {
+		return t, err
+	}
+	if t.Campaigns, err = pausedCampaigns(ctx, tx); err != nil {
 		return t, err
 	}
 	t.Recovered, err = recovered(ctx, tx)

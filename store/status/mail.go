@@ -16,7 +16,21 @@ type StoppedMail struct {
 	Failing *time.Time // since when the provider takes none; nil: it does
 }
 
-// someStores is how many stores whose mail has stopped are distinguished.
+// PausedCampaign is a campaign that waits for someone to confirm whom it reaches.
+type PausedCampaign struct{ ID, Store, Name string }
+
+func pausedCampaigns(ctx context.Context, tx pgx.Tx) (all []PausedCampaign, err error) {
+	defer pg.Wrap(&err, "status.pausedCampaigns")
+	return pg.Structs[PausedCampaign](ctx, tx, `
+		SELECT id, store_id, name
+		FROM campaigns
+		WHERE state = 'paused'
+		  AND unconfirmed
+		ORDER BY id
+		LIMIT $1`, someStores)
+}
+
+// someStores is how many stores whose mail has stopped, and campaigns, are distinguished.
 const someStores = 50
 
 func stoppedMail(ctx context.Context, tx pgx.Tx) (all []StoppedMail, err error) {

@@ -24,4 +24,18 @@ func TestStoppedMail(t *testing.T) {
 	if d := gocmp.Diff(want, traffic.Mail); d != "" {
 		t.Error(d)
 	}
+	for id, unconfirmed := range map[string]bool{"camp_a": true, "camp_b": false} {
+		if _, err := s.Pool.Exec(t.Context(), `INSERT INTO campaigns (id, store_id, name, kind, state, class, trigger, steps,
+				reentry, not_after, within, starts_from, switched_at, created_by, unconfirmed)
+			VALUES ($1, 's1', 'News', 'once', 'paused', 'service', '{}', '[]', 'never', '3 days', '0', now(), now(), 'admin',
+				$2)`, id, unconfirmed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if traffic, err = New(s).Traffic(t.Context(), at, at); err != nil {
+		t.Fatal(err)
+	}
+	if d := gocmp.Diff([]PausedCampaign{{"camp_a", "s1", "News"}}, traffic.Campaigns); d != "" {
+		t.Error(d)
+	}
 }

@@ -30,6 +30,7 @@ type campaignPage struct {
 	Holdout  int
 	Order    switchForm
 	Said     string             // what was just done
+	Nowhere  string             // which of its texts leads nowhere; empty: none does
 	Results  *resultsPart       // nil: there are none
 	Counting bool               // they are being counted
 	Testers  []customers.Member // to whom tests can go
@@ -108,6 +109,9 @@ func (s *Pages) showCampaign(w http.ResponseWriter, r *http.Request, page campai
 	}
 	page.Testers = slices.DeleteFunc(page.Testers, func(m customers.Member) bool { return m.Email == "" })
 	page.Order.fill(page, s.Cfg.Now())
+	if page.Nowhere, err = s.campaigns().Lacks(ctx, id, page.C); err != nil {
+		return err
+	}
 	status := http.StatusOK
 	if refused != nil {
 		page.Wrong, status = reasonFor(refused), core.Explain(refused).Status

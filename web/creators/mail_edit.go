@@ -32,6 +32,7 @@ type campaignForm struct {
 	Goals     []core.Option
 	Steps     []stepForm
 	Names     []string // that texts may have
+	Nowhere   string   // which text leads nowhere; empty: none does
 	WrongStep int      // the step that Wrong is about, from 1; 0: none
 	Added     int      // the step that was just added, from 1
 }

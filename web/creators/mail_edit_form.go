@@ -37,6 +37,9 @@ func (s *Pages) showCampaignForm(w http.ResponseWriter, r *http.Request, page ca
 	if err != nil {
 		return err
 	}
+	if page.Nowhere, err = s.campaigns().Lacks(r.Context(), r.PathValue("store"), page.C); err != nil {
+		return err
+	}
 	page.refuse(refused)
 	page.offer(info)
 	page.Sentence = whoText(page.C, labels)

@@ -162,7 +162,7 @@ func noteOf(w status.Watch) note {
 		return n
 	}
 	switch kind {
-	case watch.MailPaused, watch.MailFailing:
+	case watch.MailPaused, watch.MailFailing, watch.CampaignPaused:
 		n.URL, n.Link = "/admin/mail", "Mail"
 		return n
 	case watch.Failing:
