@@ -52,7 +52,8 @@ func TestPageColumnsHaveRoom(t *testing.T) {
 	p.Look(browser.Phone)
 	p.Go(listPath)
 	same(t, "cards of more lines", []string{}, browser.Eval[[]string](p,
-		`[...document.querySelectorAll(".person:not(:has(.spent small))")].filter(e => e.offsetHeight > 90).map(e => e.innerText)`))
+		`[...document.querySelectorAll(".person:not(:has(.spent small))")]
+			.filter(e => e.offsetHeight > 90).map(e => e.innerText)`))
 }
 
 // What is pressed is not covered: the button of new customers by the head of the table, that of filters by the end of

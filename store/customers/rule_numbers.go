@@ -1,6 +1,8 @@
 package customers
 
 import (
+	"strings"
+
 	"rollcall/internal/show"
 	"rollcall/store/pg"
 )
@@ -30,8 +32,26 @@ func Filled(k *pg.ParamKind, value string, in *show.Locale) string {
 
 // Typed is a value of a kind that a reader of a locale typed, as rules have it.
 func Typed(k *pg.ParamKind, value string, in *show.Locale) string {
-	if isNumber(k) {
+	switch {
+	case isNumber(k):
 		return in.Plain(value)
+	case k == Currency:
+		return strings.ToLower(value) // pages write it in capitals
 	}
 	return value
+}
+
+// Refusal is why a value of a part or a parameter was refused, in the words of pages: with labels in place of the
+// values of choices, and numbers as the reader writes them.
+func Refusal(reason string, choices []pg.Choice, in *show.Locale) string {
+	if choices == nil {
+		return strings.ReplaceAll(reason, "99.50", in.Decimal("99.50"))
+	}
+	var labels []string
+	for _, c := range choices {
+		if c.Value != "" {
+			labels = append(labels, c.Label)
+		}
+	}
+	return "choose " + list(labels, "or")
 }

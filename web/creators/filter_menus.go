@@ -3,6 +3,7 @@ package creators
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -130,11 +131,11 @@ func (p *customersPage) menu(f pg.Param) core.Menu {
 // may be wrong, too.
 func (p *customersPage) wrong(f pg.Param) string {
 	if f.Name == p.Refused.Name {
-		return p.Refused.Reason
+		return customers.Refusal(p.Refused.Reason, f.Choices, p.Locale())
 	}
 	for _, value := range f.Given() {
 		if bad, is := errors.AsType[*pg.BadParam](f.Check(value)); is {
-			return bad.Reason
+			return customers.Refusal(bad.Reason, f.Choices, p.Locale())
 		}
 	}
 	return ""
@@ -150,10 +151,27 @@ func (p *customersPage) trouble() string {
 			}
 		}
 	}
-	if p.Refused.Name == "rule" {
-		all = append(all, "Rule: it is not written as rules are. Follow the link to it again, or clear the filters.")
+	if said := strings.Join(all, " "); said != "" {
+		return said
 	}
-	return cmp.Or(strings.Join(all, " "), p.Wrong)
+	return refusals(p.Refused.Name)
+}
+
+// refusals is what is wrong with a part of the list's address that no field is for.
+func refusals(name string) string {
+	switch name {
+	case "rule":
+		return "Rule: it is not written as rules are. Follow the link to it again, or clear the filters."
+	case "cursor":
+		return "The link to this part of the list is no longer valid. Begin at its start."
+	case "sort":
+		return "There is no such order. Choose one by the titles of the columns."
+	case "limit":
+		return fmt.Sprintf("A page has 1 to %d customers.", pg.MaxLimit)
+	case "q":
+		return "The search is too long. Use fewer words."
+	}
+	return "The address asks for “" + name + "”, which this list does not have."
 }
 
 // isTab tells whether the tab that is current says what a group of parameters says.

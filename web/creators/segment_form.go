@@ -123,20 +123,27 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 		for i, one := range r.Rules {
 			f.Rules = append(f.Rules, p.formOf(one, place+"."+strconv.Itoa(i), path+"/"+strconv.Itoa(i)))
 		}
-		f.Wrong = p.wrongAt(path)
+		f.Wrong = p.wrongAt(path, nil)
 		return f
 	}
 	path += "/" + r.About
-	f.Wrong = p.wrongAt(path)
 	for _, thing := range customers.Things {
 		if thing.Name != r.About {
 			continue
 		}
 		f.Is, f.Label = thing.Name, thing.Label
+		only := len(thing.Parts) == 1 // its value stands for the whole condition
+		if !only {
+			f.Wrong = p.wrongAt(path, nil)
+		}
 		for _, part := range thing.Parts {
+			at := path
+			if !only {
+				at += "/" + part.Name
+			}
 			field := ruleField{ID: strings.ReplaceAll(place, ".", "-") + "-" + part.Name, Name: place + "." + part.Name,
 				Label: part.Label, Unit: part.Unit, Several: part.Multi,
-				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(path + "/" + part.Name)}
+				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(at, part.Choices)}
 			field.Options = p.choices(part, r.Parts[part.Name])
 			field.Inputs = inputs(part, r.Parts[part.Name], p.Locale())
 			f.Fields = append(f.Fields, field)
@@ -157,7 +164,7 @@ func inputs(part customers.Part, values []string, in *show.Locale) (all []string
 }
 
 // wrongAt is what is wrong at a path of the rule; empty: nothing.
-func (p *segmentPage) wrongAt(path string) string {
+func (p *segmentPage) wrongAt(path string, choices []pg.Choice) string {
 	reason, found := strings.CutPrefix(p.refused, path+" ")
 	switch {
 	case !found:
@@ -166,6 +173,7 @@ func (p *segmentPage) wrongAt(path string) string {
 		strings.HasPrefix(reason, "is no text"), strings.HasPrefix(reason, "lacks"):
 		return "Fill in a condition here, or remove it."
 	}
+	reason = customers.Refusal(reason, choices, p.Locale())
 	return strings.ToUpper(reason[:1]) + reason[1:]
 }
 

@@ -139,6 +139,8 @@ func (p *segmentPage) refuse(err error) bool {
 		p.NameBad, p.Wrong = "The name "+wrong.Reason+".", "The segment was not saved."
 	case errors.As(err, &wrong) && strings.HasPrefix(wrong.Reason, "/"):
 		p.Wrong, p.refused = "The rule is not complete: see below.", wrong.Reason
+	case errors.As(err, &wrong) && strings.HasPrefix(wrong.Reason, "is not JSON"):
+		p.Wrong = "The rule holds characters that cannot be kept. Type its values again."
 	case errors.As(err, &wrong):
 		p.Wrong = "The rule " + wrong.Reason + "."
 	case errors.As(err, &conflict):
