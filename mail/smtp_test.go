@@ -86,7 +86,7 @@ func TestSMTPTrouble(t *testing.T) {
 func TestSMTPAddresses(t *testing.T) {
 	for url, valid := range map[string]bool{"smtp://u:p@h:587": true, "smtps://h": true, "smtp://h?tls=off": true,
 		"smtp://h?tls=maybe": false,
-		"smtps://h?tls=off": false, "http://h": false, "smtp://": false, "": false, "h:25": false} {
+		"smtps://h?tls=off":  false, "http://h": false, "smtp://": false, "": false, "h:25": false} {
 		if _, err := mail.NewSMTP(url, ""); (err == nil) != valid {
 			t.Errorf("%q: %v", url, err)
 		}
