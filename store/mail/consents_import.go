@@ -74,7 +74,7 @@ func ReadConsents(file io.Reader, now time.Time, known func(storeID string) erro
 			}
 		}
 		if parse := new(csv.ParseError); errors.As(err, &parse) {
-			line = parse.Line
+			line, err = parse.Line, parse.Err
 		}
 		wrong = append(wrong, &LineError{line, err.Error()})
 	}

@@ -58,7 +58,7 @@ func TestWrongConsents(t *testing.T) {
 		head: {"it has no lines behind the names of the columns"},
 		head + "s2,a@x.example,true,2026-01-01T00:00:00Z,x": {`line 2: there is no store "s2"`},
 		"store_id,mail\n":       {`column "mail" is unknown; known are ` + strings.Join(storemail.ConsentColumns, ", ")},
-		head + "s1,a@x.example": {"line 2: record on line 2: wrong number of fields"},
+		head + "s1,a@x.example": {"line 2: wrong number of fields"},
 		head + "s1,a@x.example,true,,x\ns1,x,true,2026-01-01T00:00:00Z,x\ns1,a@x.example,maybe,2026-01-01T00:00:00Z,x\n" +
 			",a@x.example,true,2026-01-01T00:00:00Z,x\ns1,a@x.example,true,2026-01-01T00:00:00Z,\n" +
 			"s1,a@x.example,true,2027-01-01T00:00:00Z,x\ns1,a@x.example,true,0001-01-01T00:00:00+23:59,x\n": {

@@ -1,6 +1,8 @@
 package mail_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +28,10 @@ func TestLostLane(t *testing.T) {
 		t.Fatal("it may not go")
 	}
 	exec(t, m, `UPDATE mail_settings SET lease_until = now() - interval '1 s'`)
+	_, err = m.Claim(t.Context(), mine, noon, 100)
+	if renewed := m.Renew(t.Context(), mine); !errors.Is(err, mail.ErrLaneLost) || !errors.Is(renewed, mail.ErrLaneLost) {
+		t.Errorf("its time is over, and it claims: %v, and renews: %v", err, renewed)
+	}
 	theirs, ok, err := m.Take(t.Context(), "w2", noon)
 	if err != nil || !ok {
 		t.Fatal(ok, err)
@@ -38,6 +44,14 @@ func TestLostLane(t *testing.T) {
 	done := mail.Done{Mail: b.Mails[0], Provider: "smtp", At: noon, Outcome: sending.Outcome{Status: sending.Sent}}
 	if _, err := m.Next(t.Context(), mine, []mail.Move{{Done: &done}}, "smtp"); err != nil {
 		t.Fatal(err)
+	}
+	want(t, m, all, "sent", "due")
+	_, claimed := m.Claim(t.Context(), mine, noon, 100)
+	for what, err := range map[string]error{"claims": claimed, "renews": m.Renew(t.Context(), mine),
+		"releases": m.Release(t.Context(), mine, mail.End{})} {
+		if !errors.Is(err, mail.ErrLaneLost) {
+			t.Errorf("it still %s: %v", what, err)
+		}
 	}
 	want(t, m, all, "sent", "due")
 	if again, err := m.Claim(t.Context(), theirs, noon.Add(time.Second), 100); err != nil || len(again.Mails) != 1 {
@@ -59,6 +73,35 @@ func TestOrderOfClaim(t *testing.T) {
 	if !slices.Equal(steps, []string{"4", "3", "1", "2"}) {
 		t.Error(steps)
 	}
+}
+
+// What is due later waits, also beside what is due now.
+func TestWhatIsDueLaterWaits(t *testing.T) {
+	t.Parallel()
+	m := shop(t, due("", ""), due("", ""), `UPDATE mails SET class = 'service', step = id::text`,
+		`UPDATE mails SET due_at = due_at + interval '1 microsecond' WHERE id = 2`)
+	if got := claim(t, m, noon); len(got) != 1 || got[0].Step != "1" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a worker had when it died: what it had not begun is due; what a provider recognises by its key is repeated,
+// while that knows the key; of the rest it is not known whether it went.
+func TestWhatADeadWorkerLeft(t *testing.T) {
+	t.Parallel()
+	var sql []string
+	for _, provider := range []string{"", "smtp", "resend", "mailbox"} {
+		for _, hours := range []int{22, 24} {
+			sql = append(sql, due(", variant, status, claimed_at, claimed_by, started_at, provider, reason", fmt.Sprintf(
+				", '%s %d', 'sending', '2026-03-10T12:00:00Z'::timestamptz - interval '%[2]d hours', 'w0', "+
+					"CASE WHEN '%[1]s' <> '' THEN now() END, nullif('%[1]s', ''), 'asked'", provider, hours)))
+		}
+	}
+	m := shop(t, sql...)
+	take(t, m, noon)
+	want(t, m, `SELECT concat_ws(' ', variant, status, reason, claimed_by, started_at IS NULL) FROM mails ORDER BY id`,
+		" 22 due asked t", " 24 due asked t", "smtp 22 unknown interrupted w0 t", "smtp 24 unknown interrupted w0 t",
+		"resend 22 due again t", "resend 24 unknown again t", "mailbox 22 due again t", "mailbox 24 unknown again t")
 }
 
 // begins tells whether a mail that was claimed may go.
