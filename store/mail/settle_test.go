@@ -213,3 +213,40 @@ func TestReportsOfOtherPrograms(t *testing.T) {
 		run(t, s, `DELETE FROM mail_stops`)
 	}
 }
+
+// A mail that is to be repeated is sent already if the provider reports on it, and is not repeated. One that was never
+// tried is left alone, and what names it waits until it was.
+func TestReportsOfWhatIsDue(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	repeated, never := mailTo(t, s, "s1", "p1@x.example", "service", "due"), mailTo(t, s, "s1", "p2@x.example", "service",
+		"due")
+	run(t, s, `UPDATE mails SET provider = NULL, provider_id = NULL`)
+	run(t, s, `UPDATE mails SET provider = 'resend', reason = 'again', tries = 1, claimed_at = $2 WHERE id = $1`, repeated,
+		monday)
+	apply(t, s, reported(repeated, 1, "delivered", ""), reported(never, 1, "bounced", gone))
+	settled(t, r, monday)
+	status := `SELECT concat_ws(' ', email, status, reason) FROM mails ORDER BY id`
+	if got := lines(t, s, status); !slices.Equal(got, []string{"p1@x.example sent", "p2@x.example due"}) ||
+		len(stopsOf(t, s)) > 0 {
+		t.Errorf("%q, stops %q", got, stopsOf(t, s))
+	}
+	run(t, s, `UPDATE mails SET status = 'unknown', provider = 'resend', claimed_at = $2 WHERE id = $1`, never, monday)
+	settled(t, r, monday)
+	if got := lines(t, s, status); !slices.Equal(got, []string{"p1@x.example sent", "p2@x.example sent"}) ||
+		!slices.Equal(stopsOf(t, s), []string{"p2@x.example///hard"}) {
+		t.Errorf("once it was tried: %q, stops %q", got, stopsOf(t, s))
+	}
+}
+
+// A test of a mail that is reported on stops no one.
+func TestReportsOfTests(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	id := mailTo(t, s, "s1", "p1@x.example", "test", "unknown")
+	apply(t, s, reported(id, 1, "bounced", gone), reported(id, 2, "complained", ""))
+	settled(t, r, monday)
+	if got := append(stopsOf(t, s), lines(t, s, `SELECT status FROM mails`)...); !slices.Equal(got, []string{"unknown"}) {
+		t.Errorf("%q", got)
+	}
+}
