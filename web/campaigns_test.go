@@ -39,6 +39,14 @@ func TestCampaignsAPI(t *testing.T) {
 		"mail": {"subject": "S", "body": "B"}}]}`, 400)
 	ask("POST", at, `{"name": "X", "trigger": {"question": "silent"}, "steps": [{"do": "mail",
 		"mail": {"subject": "S", "body": "{nonsense}"}}]}`, 400)
+	for given, want := range map[string]float64{"": 5, `, "priority": 0`: 0} {
+		made := ask("POST", at, `{"name": "X", "trigger": {"question": "silent"}, "steps": [{"do": "mail",
+			"mail": {"subject": "S", "body": "B"}}]`+given+`}`, 201)
+		if made["priority"] != want {
+			t.Errorf("%q: priority %v", given, made["priority"])
+		}
+		ask("DELETE", at+"/"+made["id"].(string), "", 204)
+	}
 	ask("PATCH", one, `{"name": "Begin!", "version": 1, "holdout": 10}`, 200)
 	ask("PATCH", one, `{"name": "Again", "version": 1}`, 409)
 	ask("PATCH", one, `{"trigger": {"question": "silent", "numbers": {"days": 20}}}`, 400) // its goal is about a course

@@ -84,3 +84,45 @@ func TestCampaignPagesLookUp(t *testing.T) {
 		}
 	}
 }
+
+// A claim looks up whether another mail of a customer is about to be made, while a campaign has steps to do: it reads
+// neither the runs of others nor all that are due.
+func TestAClaimLooksUpRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, sql := range many {
+		w.exec(sql)
+	}
+	class := campaigns.Marketing
+	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
+	w.exec(`UPDATE runs SET campaign_id = $1, store_id = 's1', next_at = $2 WHERE campaign_id IN ('c1', 'c2', 'c3')`, c.ID,
+		w.now)
+	w.exec(`UPDATE mails SET status = 'due', sent_at = NULL, due_at = $1, not_after = $1::timestamptz + interval '1 day'
+		WHERE store_id = 's1'`, w.now)
+	w.exec(`VACUUM ANALYZE`)
+	var asked *plans.Recorder
+	w.store.Pool, asked = plans.Record(t, w.store.Pool)
+	mails := w.mails()
+	turn, ok, err := mails.Take(t.Context(), "w", w.now)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	asked.Plans(t)
+	if _, err := mails.Claim(t.Context(), turn, w.now, 100); err != nil {
+		t.Fatal(err)
+	}
+	all, runs := asked.Plans(t), 0
+	for _, p := range all {
+		if text := fmt.Sprintf("%+v", p); strings.Contains(text, "runs_of") && strings.Contains(text, "mails_next") {
+			runs++
+		}
+	}
+	if runs != 1 {
+		t.Errorf("%d statements of the claim look up runs: %+v", runs, all)
+	}
+	for _, scan := range asked.Scans(t, all) {
+		if !strings.HasPrefix(scan, "ModifyTable") && (strings.Contains(scan, "runs") || strings.Contains(scan, "mails")) {
+			t.Error(scan)
+		}
+	}
+}

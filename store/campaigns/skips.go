@@ -86,21 +86,22 @@ func behind(ctx context.Context, tx pgx.Tx, on []Campaign, class string, args *p
 		SELECT EXISTS (
 			SELECT
 			FROM unnest($3::text[]) k(id)
-			JOIN runs r ON r.campaign_id = k.id AND`+due+`$1 AND $2
+			CROSS JOIN LATERAL (
+				SELECT FROM runs r WHERE r.campaign_id = k.id AND`+due+`$1 AND $2 ORDER BY r.next_at LIMIT 1
+			) r
 		)`, now.Add(-behindFor), now, ids).Scan(&any)
 	if err != nil || !any {
 		return "false", err
 	}
-	those := args.Add(ids) + `::text[]`
+	// Runs are looked up by the customer: of other campaigns priority is NULL, which is before nothing.
 	return `(` + class + ` = 'marketing' AND EXISTS (
 				SELECT
 				FROM runs r
 				WHERE r.store_id = m.store_id
 				  AND r.email = m.email
-				  AND r.campaign_id = ANY (` + those + `)
 				  AND` + due + args.Add(now.Add(-behindFor)) + ` AND $1
-				  AND ((` + args.Add(priorities) + `::integer[])[array_position(` + those + `, r.campaign_id)], r.next_at,
-					r.campaign_id, r.occurrence) < (m.priority, m.due_at, m.campaign_id, m.occurrence)
+				  AND ((` + args.Add(priorities) + `::integer[])[array_position(` + args.Add(ids) + `::text[], r.campaign_id)],
+					r.next_at, r.campaign_id, r.occurrence) < (m.priority, m.due_at, m.campaign_id, m.occurrence)
 			))`, nil
 }
 

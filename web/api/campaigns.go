@@ -65,9 +65,12 @@ type newCampaign struct {
 	Priority    int               `json:"priority"`
 }
 
+// usualPriority is that of a campaign which names none: as the form has it, in the middle.
+const usualPriority = 5
+
 // AddCampaign makes a draft.
 func (s *API) AddCampaign(w http.ResponseWriter, r *http.Request) (err error) {
-	var sent newCampaign
+	sent := newCampaign{Priority: usualPriority}
 	if err := core.ReadJSON(w, r, &sent); err != nil {
 		return err
 	}
