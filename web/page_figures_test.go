@@ -191,3 +191,11 @@ func TestChangeOfNewcomers(t *testing.T) {
 		x.exec(t, `UPDATE customers SET first_seen_at = first_seen_at - interval '30 days'`)
 	}
 }
+
+// “All stores” leads operators to all stores.
+func TestAllStores(t *testing.T) {
+	x := open(t, nil)
+	x.hear(t, studio()...)
+	wants(t, x.page(t, listPath), `<a href="/admin/stores">All stores</a>`)
+	wants(t, x.page(t, "/admin/stores"), "Aurora Academy")
+}

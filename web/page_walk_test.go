@@ -43,8 +43,9 @@ func TestPageWalk(t *testing.T) {
 		"list": listPath + "?type=lead&type=paying", "customer": x.customerPath(t, "Bob Stone"),
 		"segments": segmentsPath, "builder": segmentsPath + "/new?type=lead&progress_min=10",
 		"value":    "/store/studio/value",
-		"settings": "/store/studio/settings", "mail": "/store/studio/mail", "deliverability": "/store/studio/mail/deliverability",
-		"a campaign": "/store/studio/mail/new?recipe=welcome", "tags": "/store/studio/tags"}
+		"settings": "/store/studio/settings", "mail": "/store/studio/mail",
+		"deliverability": "/store/studio/mail/deliverability",
+		"a campaign":     "/store/studio/mail/new?recipe=welcome", "tags": "/store/studio/tags"}
 	twice := browser.Look{Width: browser.Desktop.Width / 2, Height: browser.Desktop.Height / 2}
 	for what, path := range paths {
 		for _, look := range []browser.Look{browser.Desktop, twice, without} {
