@@ -74,7 +74,7 @@ var followSQL = `
 	SELECT
 		l.url,
 		CASE WHEN m.class = 'test' THEN 'off' ELSE coalesce(s.tracking, 'off') END,
-		coalesce(m.class <> 'test' AND ` + ConsentSQL("tracking", "m.store_id", "m.email") + ` = 'granted', false),
+		coalesce(` + ConsentSQL("tracking", "m.store_id", "m.email") + ` = 'granted', false),
 		coalesce((SELECT max(e.at) FROM mail_events e WHERE e.mail_id = m.id AND e.kind = 'delivered' AND e.at <= $3),
 			m.sent_at) > $4 IS TRUE
 	FROM mail_links l

@@ -52,7 +52,8 @@ func TestClicks(t *testing.T) {
 			ON CONFLICT (store_id) DO UPDATE SET tracking = $1`, c.tracking)
 		if c.consent != "" {
 			run(t, s, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
-				VALUES ('s1', '', 'p1@x.example', 'tracking', $1, '2026-01-01', 'page', 'v')`, c.consent)
+				SELECT s, '', 'p1@x.example', 'tracking', $1, '2026-01-01', 'page', 'v'
+				FROM unnest(ARRAY['s1', 's2']) s`, c.consent)
 		}
 		for _, click := range c.clicks {
 			url, err := r.Click(t.Context(), click)

@@ -244,6 +244,8 @@ func TestConsents(t *testing.T) {
 		"by a user, elsewhere": {[]store.NewEvent{said("a", t1, u1, yes), user("u", t1, "p9@x.example")}, "- -"},
 		"user and address": {[]store.NewEvent{said("a", t1, p1, no), said("b", t2, u1, yes), user("u", t1, "p1@x.example")},
 			"granted -"},
+		"user and address, at one time": {[]store.NewEvent{said("a", t2, p1, no), said("b", t2, u1, yes),
+			user("u", t1, "p1@x.example")}, "denied -"},
 		"from an old address": {[]store.NewEvent{said("a", t1, old, yes), user("u", t1, "old@x.example"),
 			user("v", t2, "p1@x.example")}, "granted -"},
 		"denied at an old address": {[]store.NewEvent{said("a", t1, old, no), said("b", t3, p1, yes),
