@@ -35,7 +35,7 @@ const walked = `(() => {
 
 // Each page of creators can be walked through by Tab alone: all that has the focus shows it, is in the window, is not
 // covered, and comes in the order of the page. At twice
-// the size nothing is wider than the window.
+// the size nothing is wider than the window. On paper there is nothing to press.
 func TestPageWalk(t *testing.T) {
 	t.Parallel()
 	x, p := visit(t, browser.Desktop)
@@ -68,6 +68,12 @@ func TestPageWalk(t *testing.T) {
 			}
 			wide(t, p)
 		}
+		p.Look(browser.Look{Width: 718, Height: 1000, Paper: true}) // A4 without its margins
+		p.Go(path)
+		wide(t, p)
+		same(t, what+" has on paper", []string{}, browser.Eval[[]string](p,
+			`[...document.querySelectorAll("button, .button, .btn, .top, .skip")].filter(e => e.checkVisibility())
+				.map(e => e.outerHTML.slice(0, 80))`))
 		if p.Press("?"); browser.Eval[bool](p, fmt.Sprintf("location.pathname !== new URL(%q, location).pathname", path)) {
 			t.Errorf("%s: a key leads to %s", what, p.Address())
 		}

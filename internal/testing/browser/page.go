@@ -33,6 +33,7 @@ type Look struct {
 	Dark          bool
 	Calm          bool // prefers-reduced-motion
 	NoScript      bool
+	Paper         bool // as it is printed
 }
 
 // What most people have.
@@ -124,7 +125,11 @@ func (p *Page) Look(l Look) {
 	if l.Dark {
 		scheme = "dark"
 	}
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+	media := ""
+	if l.Paper {
+		media = "print"
+	}
+	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media, Features: []*emulation.MediaFeature{
 		feature("prefers-color-scheme", scheme, true), feature("prefers-reduced-motion", "reduce", l.Calm)}})
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.NoScript})
 }
