@@ -2,11 +2,13 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"rollcall/store"
 	"rollcall/store/customers"
 )
 
@@ -25,8 +27,9 @@ const everything = `{
 	"last_activity_at": "2026-02-01T00:00:00Z",
 	"courses": [
 		{"id": "course_1", "title": "Mixing 101", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z",
-		 "completed_at": null},
-		{"id": "course_x", "title": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}
+		 "progressed_at": "2026-01-09T00:00:00Z", "completed_at": null},
+		{"id": "course_x", "title": "course_x", "progress": 100, "enrolled_at": null, "progressed_at": null,
+		 "completed_at": "2026-01-03T00:00:00Z"}
 	],
 	"purchases": [
 		{"product_id": "course_1", "title": "Mixing 101", "kind": "course", "amount": 29900, "currency": "usd",
@@ -72,7 +75,8 @@ func TestCustomerJSON(t *testing.T) {
 			'course_1',
 			'2026-01-02 03:04:05.000006+00', '2026-02-01 05:00:00+05',
 			'[{"amount": 0, "currency": "eur"}, {"amount": 29900, "currency": "usd"}]', '[{"amount": 500, "currency": "eur"}]',
-			'[{"id": "course_1", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z", "completed_at": null},
+			'[{"id": "course_1", "progress": 33.5, "enrolled_at": "2026-01-02T03:04:05Z",
+				"progressed_at": "2026-01-09T00:00:00Z", "completed_at": null},
 			  {"id": "course_x", "progress": 100, "enrolled_at": null, "completed_at": "2026-01-03T00:00:00Z"}]',
 			'[{"id": "pi_1", "product_id": "course_1", "kind": "course", "amount": 29900, "currency": "usd",
 				"refunded": 0, "purchased_at": "2026-01-02T03:04:05Z"},
@@ -123,4 +127,43 @@ func decoded(t testing.TB, text []byte) (v any) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// Who tells an old progress again is stuck, even active today; a course of theirs says when its progress last rose.
+func TestStuckIsWithoutProgress(t *testing.T) {
+	s, url := openURL(t)
+	e := teller{}
+	today := func(who string, progress int, more string) store.NewEvent {
+		ev := e.enrolled("c1", fmt.Sprintf(`"email":%q,"progress":%d%s`, who, progress, more))
+		ev.OccurredAt = time.Now().Add(-time.Hour)
+		return ev
+	}
+	apply(t, s, []store.NewEvent{
+		e.enrolled("c1", `"email":"moving@x.example","progress":10`),
+		e.enrolled("c1", `"email":"stuck@x.example","progress":10`), // evt_002, 10:00:02
+		e.enrolled("c1", `"email":"done@x.example","progress":10`),
+		e.enrolled("c1", `"email":"new@x.example","progress":0`),
+		e.enrolled("c1", `"email":"again@x.example","progress":10`),
+		e.platform("enrollment.deleted", `{"course_id":"c1","email":"again@x.example"}`),
+		today("moving@x.example", 20, ""),
+		today("stuck@x.example", 10, ""),
+		today("done@x.example", 10, `,"completed_at":"2026-01-20T00:00:00Z"`),
+		today("again@x.example", 0, ""),
+		e.enrolled("c1", `"email":"back@x.example","progress":10`),
+		e.platform("enrollment.deleted", `{"course_id":"c1","email":"back@x.example"}`),
+		today("back@x.example", 5, ""),
+		e.enrolled("c1", `"email":"bare@x.example","progress":10`),
+		e.platform("enrollment.deleted", `{"course_id":"c1","email":"bare@x.example"}`),
+		e.enrolled("c1", `"email":"bare@x.example"`),
+	}, 3)
+	page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Segment: "stuck", Limit: 9})
+	if err != nil || len(page) != 1 || page[0].Email != "stuck@x.example" ||
+		time.Since(*page[0].LastActivityAt) > 2*time.Hour {
+		t.Fatalf("%v %+v", err, page)
+	}
+	wantRows(t, url, `
+		SELECT split_part(email, '@', 1) ||
+			CASE WHEN at < '2026-01-13' THEN ' then' WHEN at > '' THEN ' now' ELSE ' never' END
+		FROM (SELECT email, courses -> 0 ->> 'progressed_at' AS at FROM customers) c
+		ORDER BY email`, "again never", "back now", "bare never", "done then", "moving now", "new never", "stuck then")
 }

@@ -233,7 +233,11 @@ told_once AS (
 		CASE WHEN NOT (coalesce(e.completed_with_progress, false) AND e.progress < 100
 			AND e.progress_version > e.completed_version)
 			AND e.completed_at IS NOT NULL THEN LEAST(e.completed_at, version_time(e.completed_version)) END AS completed_at,
-		CASE WHEN e.completed_version > ended.version THEN e.completed_version ELSE '' END AS completed_version
+		CASE WHEN e.completed_version > ended.version THEN e.completed_version ELSE '' END AS completed_version,
+		-- It rose before an end for the last time: since then only what it is now is known.
+		CASE WHEN e.progress_version <= ended.version THEN NULL
+			WHEN (e.progressed_at <= version_time(nullif(ended.version, ''))) IS NOT TRUE THEN e.progressed_at
+			WHEN e.progress > 0 THEN version_time(e.progress_version) END AS progressed_at
 	FROM enrolled e
 	CROSS JOIN LATERAL (
 		SELECT GREATEST(e.deleted_version, (SELECT max(version) FROM ends x WHERE x.customer = e.customer
@@ -247,7 +251,8 @@ told AS (
 		max(progress_version)  AS progress_version,
 		(array_agg(enrolled_at  ORDER BY enrolled_version  DESC))[1] AS enrolled_at,
 		(array_agg(completed_at ORDER BY completed_version DESC))[1] AS completed_at,
-		max(completed_version) AS completed_version
+		max(completed_version) AS completed_version,
+		max(progressed_at) AS progressed_at
 	FROM told_once
 	GROUP BY customer, course
 ),
@@ -256,6 +261,7 @@ course AS MATERIALIZED (
 		coalesce(t.enrolled_at, LEAST(t.first_said_at, b.first_at)) AS enrolled_at, t.first_said_at, t.said_at,
 		CASE WHEN t.progress_version  > '' THEN t.progress END AS progress,
 		CASE WHEN t.completed_version > '' THEN t.completed_at END AS completed_at,
+		t.progressed_at,
 		coalesce(t.live, false) OR coalesce(b.live, false) AS live
 	FROM (SELECT customer, course FROM told UNION SELECT customer, course FROM bought) c
 	LEFT JOIN told t ON t.customer = c.customer AND t.course = c.course
@@ -319,7 +325,8 @@ courses AS (
 	SELECT customer, bool_or(live) AS live, min(enrolled_at) AS first_at,
 		coalesce(array_agg(id ORDER BY id) FILTER (WHERE live), '{}') AS ids,
 		coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', coalesce(progress, 0),
-			'enrolled_at', rfc3339(enrolled_at), 'completed_at', rfc3339(completed_at))
+			'enrolled_at', rfc3339(enrolled_at), 'progressed_at', rfc3339(progressed_at),
+			'completed_at', rfc3339(completed_at))
 			ORDER BY enrolled_at, id) FILTER (WHERE live), '[]') AS list
 	FROM course
 	GROUP BY customer

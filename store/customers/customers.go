@@ -64,6 +64,7 @@ type Course struct {
 	Title       string     `json:"title"`
 	Progress    float64    `json:"progress"` // percent
 	EnrolledAt  *time.Time `json:"enrolled_at"`
+	Progressed  *time.Time `json:"progressed_at"` // when it last rose; nil: not begun
 	CompletedAt *time.Time `json:"completed_at"`
 }
 

@@ -114,6 +114,8 @@ func memberOfCourse(c *Course, name []byte) any {
 		return &c.Progress
 	case "enrolled_at":
 		return &c.EnrolledAt
+	case "progressed_at":
+		return &c.Progressed
 	case "completed_at":
 		return &c.CompletedAt
 	}

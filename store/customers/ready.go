@@ -9,8 +9,7 @@ type ReadySegment struct{ ID, Name, Rule string }
 // those that a store saves.
 var ReadySegments = []ReadySegment{
 	{"at_risk", "At risk", `{"customer":{"last_activity_before":"30d","type":["paying","subscription"]}}`},
-	{"stuck", "Stuck", `{"all":[{"enrollment":{"completed":"no","progress_min":1}},` +
-		`{"customer":{"last_activity_before":"14d"}}]}`},
+	{"stuck", "Stuck", `{"enrollment":{"completed":"no","progressed_before":"14d"}}`},
 	{"finished", "Finished", `{"enrollment":{"completed":"yes"}}`},
 	{"never_started", "Never started", `{"enrollment":{"completed":"no","enrolled_before":"7d","progress_max":0}}`},
 	{"big_spenders", "Big spenders", `{"spent":{"min":"500"}}`},

@@ -182,7 +182,7 @@ func (d draw) customer(t testing.TB, s *store.Store, n int) {
 		if d.chance(40) {
 			ids = append(ids, c)
 			courses = append(courses, object{"id": c, "progress": []float64{0, 12.5, 50, 99.5, 100}[d.IntN(5)],
-				"enrolled_at": d.maybe(*d.time(100)), "completed_at": nil})
+				"enrolled_at": d.maybe(*d.time(100)), "progressed_at": d.maybe(d.edge()), "completed_at": nil})
 			if d.chance(25) {
 				courses[len(courses)-1]["completed_at"] = d.edge().Truncate(time.Second).Format(time.RFC3339)
 			}

@@ -184,6 +184,7 @@ func (w witness) enrollment(k Course, p map[string][]string) bool {
 	return oneOf(p["course"], k.ID) && k.Progress >= float(p["progress_min"], 0) &&
 		k.Progress <= float(p["progress_max"], 100) && says(p["completed"], done) &&
 		w.during(k.EnrolledAt, p["enrolled_after"], p["enrolled_before"]) &&
+		w.during(k.Progressed, p["progressed_after"], p["progressed_before"]) &&
 		w.during(k.CompletedAt, p["completed_after"], p["completed_before"])
 }
 

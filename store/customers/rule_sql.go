@@ -272,9 +272,8 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 		return []cond{not(and(indexed))}
 	}
 	if path := thing.path(r); path != "" && least == 1 && most < 0 {
-		values, _ := json.Marshal(r.Parts) // texts always have JSON
 		return append(conds, cond{sql: "jsonb_path_exists(" + thing.List + ", $?::text::jsonpath, $?::text::jsonb)",
-			args: []any{path, string(values)}})
+			args: []any{path, k.vars(thing, r)}})
 	}
 	if thing.Of != "" && (least > 1 || most > 0) {
 		return append(conds, k.manyOf(from, where[1:], least, most)...)
@@ -291,6 +290,8 @@ func (t *Thing) path(r Rule) string {
 		case len(r.Parts[p.Name]) == 0 || p.SQL == "": // times_min and times_max have none
 		case p.Path == "":
 			return ""
+		case p.yesOrNo() && r.Parts[p.Name][0] == "no":
+			all = append(all, "!"+p.Path)
 		default:
 			all = append(all, p.Path)
 		}
@@ -299,6 +300,21 @@ func (t *Thing) path(r Rule) string {
 		return ""
 	}
 	return "$[*] ? (" + strings.Join(all, " && ") + ")"
+}
+
+// vars are the values of a leaf's parts for jsonpath. Derived times are written in UTC to the
+// second, so they compare as texts, with a limit that is rounded up.
+func (k compiler) vars(t *Thing, r Rule) string {
+	values := map[string][]string{}
+	for name, given := range r.Parts {
+		if t.part(name).Kind == pg.Moment {
+			at, _ := moment.At(given[0], k.now)
+			given = []string{at.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)}
+		}
+		values[name] = given
+	}
+	text, _ := json.Marshal(values) // texts always have JSON
+	return string(text)
 }
 
 // hints are the conditions on i that follow from a leaf's rows, and whether they are all
