@@ -167,3 +167,16 @@ func TestStuckIsWithoutProgress(t *testing.T) {
 		FROM (SELECT email, courses -> 0 ->> 'progressed_at' AS at FROM customers) c
 		ORDER BY email`, "again never", "back now", "bare never", "done then", "moving now", "new never", "stuck then")
 }
+
+// A first report that comes with progress is progress: so says the timeline.
+func TestFirstReportOfProgress(t *testing.T) {
+	s, url := openURL(t)
+	e := teller{}
+	apply(t, s, []store.NewEvent{
+		e.enrolled("c1", `"email":"learns@x.example","progress":80,"enrolled_at":"2026-01-10T10:00:00Z"`),
+		e.enrolled("c1", `"email":"came@x.example","progress":0,"enrolled_at":"2026-01-10T10:00:00Z"`),
+		e.enrolled("c1", `"email":"now@x.example","progress":80`),
+	}, 3)
+	wantRows(t, url, `SELECT email || ' ' || last_activity FROM customers ORDER BY email`,
+		"came@x.example enrollment", "learns@x.example progress", "now@x.example enrollment")
+}

@@ -299,7 +299,8 @@ activity AS (
 		UNION ALL
 		SELECT customer, enrolled_at, 'enrollment', id, 2 FROM course
 		UNION ALL
-		SELECT customer, said_at, CASE WHEN said_at > first_said_at THEN 'progress' ELSE 'enrollment' END, id, 1 FROM course
+		SELECT customer, said_at, CASE WHEN said_at > first_said_at OR said_at > enrolled_at AND progress > 0
+			THEN 'progress' ELSE 'enrollment' END, id, 1 FROM course
 		UNION ALL
 		SELECT customer, completed_at, 'completion', id, 4 FROM course
 		UNION ALL

@@ -212,3 +212,36 @@ func TestRuleOfManySearches(t *testing.T) {
 		}
 	}
 }
+
+// None of a tag that does not exist would be everyone.
+func TestRulesNameWhatIsThere(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	people(t, s, 1)
+	all, mine := segments.New(s), tag(t, s, url, "p00@x.example", "VIP")
+	for rule, want := range map[string]string{
+		`{"tag":"` + mine + `"}`:                      "",
+		`{"segment":"stuck"}`:                         "",
+		`{"enrollment":{"course":"not_heard_of"}}`:    "",
+		`{"none":[{"tag":"tag_gone"}]}`:               `the tag "tag_gone", which the store does not have`,
+		`{"any":[{"none":[{"segment":"seg_gone"}]}]}`: `the segment "seg_gone", which the store does not have`,
+	} {
+		made, err := all.Create(t.Context(), "s1", segments.Segment{Name: "n", Kind: "dynamic", Rule: []byte(rule)}, "admin")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", rule, err)
+		}
+		if err == nil {
+			if _, err := all.Update(t.Context(), "s1", made.ID, segments.Change{Rule: []byte(`{"tag":"tag_gone"}`)}); err == nil {
+				t.Error("changed to an unknown tag")
+			}
+			if err := all.Delete(t.Context(), "s1", made.ID); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := all.Create(t.Context(), "s2", segments.Segment{Name: "n", Kind: "dynamic",
+		Rule: []byte(`{"tag":"` + mine + `"}`)}, "admin")
+	if err == nil {
+		t.Error("a tag of another store")
+	}
+}

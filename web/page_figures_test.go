@@ -170,8 +170,12 @@ func TestUnknownStore(t *testing.T) {
 	}
 	api("/api/stores/nosuch/customers", 404)
 	api("/api/stores/nosuch/stats", 404)
+	api("/api/stores/nosuch/tags", 404)
+	api("/api/stores/nosuch/segments", 404)
 	api("/api/stores/new/customers", 200)
 	api("/api/stores/new/stats", 200)
+	api("/api/stores/new/tags", 200)
+	api("/api/stores/new/segments", 200)
 	// An event that waits may be about it.
 	event := enrolledIn("evt_1", `"store_id":"nosuch"`)
 	if _, err := x.Cfg.Store.InsertEvents(t.Context(), []store.NewEvent{event}); err != nil {

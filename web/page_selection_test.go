@@ -86,7 +86,7 @@ func TestPageBulkAll(t *testing.T) {
 		p.Type("#tag", "late")
 		p.Expect("409 " + listPath + "/selection")
 		p.Click(".bulk [value=tag]")
-		p.Has("[role=alert]", "1 customers match now, and 2 were expected. Nothing was changed.")
+		p.Has("[role=alert]", "The list has 1 now, and 2 were expected. Nothing was changed.")
 		x.exec(t, `UPDATE customers SET type = 'lead' WHERE name = 'Lena Voss'`)
 		p.Click(".head .btn")
 		at(p, "type=lead")

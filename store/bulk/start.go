@@ -157,8 +157,7 @@ func (o Order) Compare(n int) error {
 		return nil
 	}
 	return pg.Conflicts("count_differs",
-		"%d customers match now, and %d were expected. Nothing was changed. Look at the list again, then repeat this.",
-		n, *o.Expected)
+		"The list has %d now, and %d were expected. Nothing was changed. Look at it again, then repeat this.", n, *o.Expected)
 }
 
 // begin runs do in a transaction whose statements have as long as a count.

@@ -96,7 +96,7 @@ func (r Rule) clauses(labels Labels) (said []string) {
 		return []string{"(" + list(said, "or") + ")"}
 	case "none":
 		for _, one := range r.Rules {
-			said = append(said, negated(together(one.clauses(labels))))
+			said = append(said, one.opposites(labels)...)
 		}
 		return said
 	}
@@ -104,6 +104,17 @@ func (r Rule) clauses(labels Labels) (said []string) {
 		return thing.clauses(r, labels)
 	}
 	return nil
+}
+
+// opposites are what is said of those who do not meet the rule; all of it holds.
+func (r Rule) opposites(labels Labels) (said []string) {
+	if r.Group != "any" {
+		return []string{negated(together(r.clauses(labels)))}
+	}
+	for _, one := range r.Rules {
+		said = append(said, one.opposites(labels)...)
+	}
+	return said
 }
 
 // together is one clause of several that all hold.

@@ -14,7 +14,7 @@ func TestRuleText(t *testing.T) {
 		`{"customer":{"type":["lead","paying"],"last_activity_before":"30d","note":"no"}}`://
 		"Customers who are Leads or Customers, have last been active more than 30 days ago and have no note.",
 		`{"none":[{"customer":{"note":"no"}},{"any":[{"tag":"t1"},{"product":"p1"}]}]}`://
-		"Customers who have a note and are not those who (are tagged VIP or have bought or subscribed to Beat Pack).",
+		"Customers who have a note, are not tagged VIP and have not bought or subscribed to Beat Pack.",
 		`{"enrollment":{"times_max":0}}`: "Customers who are not enrolled in a course.",
 		`{"purchase":{"product":"p1","times_min":2,"refunded":"partly"}}`://
 		"Customers who have bought Beat Pack at least 2 times (refunded in part).",

@@ -1,8 +1,11 @@
 package segments
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -36,6 +39,31 @@ func (g *Segment) check() (err error) {
 		g.Rule = json.RawMessage(r.String())
 	}
 	return nil
+}
+
+// checkNamed refuses a rule that names tags or segments that the store does not have: none of
+// them would be everyone.
+func checkNamed(ctx context.Context, tx pgx.Tx, store string, g Segment, all []Segment) error {
+	if g.rule() == nil {
+		return nil
+	}
+	r, err := customers.ParseRule(string(g.Rule))
+	if err != nil {
+		return err
+	}
+	for _, id := range r.Segments() {
+		if customers.ReadySegmentOf(id) == nil && !slices.ContainsFunc(all, func(s Segment) bool { return s.ID == id }) {
+			return pg.Refuse("rule", "names the segment %q, which the store does not have", id)
+		}
+	}
+	missing, err := pg.Column[string](ctx, tx, `
+		SELECT id
+		FROM unnest($2::text[]) n(id)
+		WHERE NOT EXISTS (SELECT FROM tags t WHERE t.store_id = $1 AND t.id = n.id)`, store, r.Tags())
+	if err == nil && len(missing) > 0 {
+		err = pg.Refuse("rule", "names the tag %q, which the store does not have", missing[0])
+	}
+	return err
 }
 
 // rule is the rule as text; nil: none.

@@ -133,6 +133,9 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 		if err := checkNested(append(all, g)); err != nil {
 			return err
 		}
+		if err := checkNamed(ctx, tx, storeID, g, all); err != nil {
+			return err
+		}
 		if err := free(ctx, tx, g.Name); err != nil {
 			return err
 		}
@@ -170,6 +173,11 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 			return err
 		}
 		g = *old
+		if c.Rule != nil {
+			if err := checkNamed(ctx, tx, storeID, g, all); err != nil {
+				return err
+			}
+		}
 		if c.Name != nil {
 			if err := free(ctx, tx, g.Name); err != nil {
 				return err

@@ -22,6 +22,9 @@ type segmentBody struct {
 // ListSegments answers a store's segments, by name.
 func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
 	all, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
+	if err == nil && len(all) == 0 {
+		err = s.mentioned(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,6 +36,9 @@ func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
 func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
 	var sent segmentBody
 	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	if err := s.mentioned(r); err != nil {
 		return err
 	}
 	g, err := segments.New(s.Cfg.Store).Create(r.Context(), r.PathValue("store"), segments.Segment{Name: sent.Name,

@@ -20,6 +20,9 @@ type mergeBody struct {
 // ListTags answers a store's tags, by name.
 func (s *API) ListTags(w http.ResponseWriter, r *http.Request) error {
 	all, err := tags.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
+	if err == nil && len(all) == 0 {
+		err = s.mentioned(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -34,6 +37,9 @@ func (s *API) ListTags(w http.ResponseWriter, r *http.Request) error {
 func (s *API) AddTag(w http.ResponseWriter, r *http.Request) error {
 	var sent tagBody
 	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	if err := s.mentioned(r); err != nil {
 		return err
 	}
 	t, err := tags.New(s.Cfg.Store).Create(r.Context(), r.PathValue("store"), sent.Name, core.Admitted(r).Name())
