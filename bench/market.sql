@@ -123,7 +123,7 @@ ORDER BY n;
 INSERT INTO enrollments (
 	course_id, person, email_version, store_version, name_version, progress, version, progress_version,
 	enrolled_at, enrolled_version, completed_at, completed_version, said_at, first_said_at, deleted_version,
-	store_id, customer_email, customer_id, unattached
+	store_id, customer_email, customer_id, unattached, peak_progress, progressed_at
 )
 SELECT
 	'course_' || store || '_' || pg_temp.course(pg_temp.draw(n, 20 + nth)),
@@ -142,7 +142,9 @@ SELECT
 	'store_' || store,
 	email,
 	n,
-	NULL
+	NULL,
+	progress,
+	CASE WHEN progress > 0 THEN said END
 FROM people p
 CROSS JOIN generate_series(0, 4) AS nth
 CROSS JOIN LATERAL (
