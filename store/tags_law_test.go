@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ import (
 // The law: in whatever order people are tagged, noted and put into segments, one by one or
 // many at once, move, merge and swap addresses, tags are renamed and merged, and all is
 // rebuilt, everybody ends with what they were given. So do they if one of them is erased
-// then, of whom nothing is left.
+// meanwhile, or then, of whom nothing is left.
 func TestMarksDoNotDependOnOrder(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -100,6 +101,13 @@ func (c *crowd) must(err error) {
 // depends on who comes first. But two may swap.
 func (c *crowd) draw() (acts []act) {
 	acts = append(acts, c.moves()...)
+	if stay := c.staying(); len(stay) > 0 && rapid.Bool().Draw(c.r, "one is erased meanwhile") {
+		who := rapid.SampledFrom(stay).Draw(c.r, "who is")
+		acts = append(acts, act{who + " is erased", func() {
+			c.erase(c.r, store.Erasing{Email: who + "@x.example"})
+			c.erased(who)
+		}})
+	}
 	for range rapid.IntRange(1, 8).Draw(c.r, "marks") {
 		who := rapid.SampledFrom(crowdAtFirst).Draw(c.r, "who")
 		what := rapid.SampledFrom([]string{"VIP", "late", "list", "note"}).Draw(c.r, "what")
@@ -137,6 +145,21 @@ func (c *crowd) moves() (acts []act) {
 	return acts
 }
 
+// staying are those who live alone from first to last.
+func (c *crowd) staying() (all []string) {
+	for _, who := range crowdAtFirst {
+		if with := slices.Collect(maps.Keys(c.home)); len(slices.DeleteFunc(with, func(w string) bool {
+			return c.home[w] != who
+		})) == 1 && c.home[who] == who {
+			all = append(all, who)
+		}
+	}
+	return all
+}
+
+// here tells whether somebody is not erased.
+func (c *crowd) here(who string) bool { return c.home[who] != "" }
+
 // id is who a person is now.
 func (c *crowd) id(who string) string {
 	kind := "user:user_" + who
@@ -147,6 +170,9 @@ func (c *crowd) id(who string) string {
 }
 
 func (c *crowd) mark(who, what string) {
+	if !c.here(who) {
+		return
+	}
 	c.had[who] = append(c.had[who], what)
 	c.give(c.id(who), what)
 }
@@ -183,6 +209,9 @@ func (c *crowd) tagged(name string) string {
 // markAll marks some, later: when the workers come to it.
 func (c *crowd) markAll(what string) {
 	who := rapid.SliceOfNDistinct(rapid.SampledFrom(crowdAtFirst), 1, 4, rapid.ID[string]).Draw(c.r, "these")
+	if who = slices.DeleteFunc(who, func(w string) bool { return !c.here(w) }); len(who) == 0 {
+		return
+	}
 	o := bulk.Order{Action: bulk.Add, Target: c.list}
 	if what != "list" {
 		o.Target = c.tagged(what)
