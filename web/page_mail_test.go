@@ -12,6 +12,7 @@ import (
 // mailStates are those of the pages about mail.
 func mailStates(t *testing.T, x *site) []state {
 	x.addressed(t, "studio")
+	x.exec(t, `UPDATE mail_settings SET home_url = 'https://studio.example'`) // {link} leads there
 	x.hear(t, enrolled("Nia Park", "mixing", "0", 10*day), enrolled("Tom Ade", "mastering", "0", 9*day),
 		enrolled("Ivo Marek", "mixing", "0", 20*day))
 	n := 3
