@@ -186,10 +186,16 @@ func TestMailBrakes(t *testing.T) {
 	s.selects(`SELECT coalesce(paused_for, '') FROM mail_settings`, "") // those that do not exist are stopped by now
 }
 
+// asResend is a sender that is Resend by its name.
+type asResend struct{ Sender }
+
+func (asResend) Name() string { return "resend" }
+
 // What a dead worker had begun is in doubt, unless its provider knows a mail that it has; the rest is sent.
 func TestMailInterrupted(t *testing.T) {
 	t.Parallel()
 	s, sink := newMailSite(t, "ann@x.example", "bob@x.example", "cat@x.example", "dan@x.example")
+	s.Worker.cfg.Mail.Sender = asResend{s.Worker.cfg.Mail.Sender}
 	s.exec(`UPDATE mails SET status = 'sending', claimed_by = 'dead', claimed_at = now()`)
 	s.exec(`UPDATE mails SET started_at = now(), provider = CASE WHEN email LIKE 'cat%' THEN 'resend' ELSE 'smtp' END
 		WHERE email > 'b'`)

@@ -144,3 +144,82 @@ func TestSendAgain(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What may have been taken by one provider goes by no other, and is shown as unknown with the one that may have it.
+// What a person has sent again goes by the one there is.
+func TestInDoubtElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ reason, provider, sender, want string }{
+		"the same":       {"again", "resend", "resend", "sending again resend"},
+		"another":        {"again", "resend", "smtp", "unknown again resend"},
+		"the mailbox":    {"again", "mailbox", "resend", "unknown again mailbox"},
+		"asked for":      {"asked", "resend", "smtp", "sending asked smtp"},
+		"never in doubt": {"later", "resend", "smtp", "sending smtp"},
+	} {
+		m := shop(t, due(", reason, provider, claimed_at", fmt.Sprintf(", '%s', '%s', '2026-03-10T11:00:00Z'", c.reason,
+			c.provider)), `UPDATE mails SET class = 'service'`)
+		turn := take(t, m, noon)
+		b, err := m.Claim(t.Context(), turn, noon, 100)
+		if err != nil || len(b.Mails) != 1 {
+			t.Fatal(name, b, err)
+		}
+		send, err := m.Next(t.Context(), turn, []mail.Move{{Begin: &b.Mails[0]}}, c.sender)
+		if goes := c.want[:7] == "sending"; err != nil || send[b.Mails[0].ID] != goes {
+			t.Errorf("%s: goes %v, %v", name, send, err)
+		}
+		want(t, m, `SELECT concat_ws(' ', status, reason, provider) FROM mails`, c.want)
+	}
+}
+
+// A mail in doubt stays in doubt, counted from its first request, whatever becomes of the repeat, until it is known to
+// be sent. It is never said to be skipped or failed.
+func TestDoubtStays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql, status, reason string
+		begun               bool
+		want                string
+	}{
+		"no more now":     {`SELECT`, "due", "later", true, "due again 11:00 resend"},
+		"a wrong key":     {`SELECT`, "due", "trouble", true, "due again 11:00 resend"},
+		"no answer":       {`SELECT`, "due", "again", true, "due again 11:00 resend"},
+		"refused":         {`SELECT`, "failed", "ours", true, "unknown again 11:00 resend"},
+		"taken":           {`SELECT`, "sent", "", true, "sent 11:00 resend"},
+		"the text gone":   {`SELECT`, "failed", "ours", false, "unknown again 11:00 resend"},
+		"not allowed":     {`SELECT`, "skipped", "not_allowed", false, "unknown again 11:00 resend"},
+		"the database":    {`SELECT`, "due", "", false, "due again 11:00 resend"},
+		"too late by now": {`UPDATE mails SET not_after = due_at`, "due", "later", true, "unknown again 11:00 resend"},
+	} {
+		m := shop(t, due(", reason, provider, claimed_at", ", 'again', 'resend', '2026-03-10T11:00:00Z'"),
+			`UPDATE mails SET class = 'service'`, c.sql)
+		turn := take(t, m, noon)
+		b, err := m.Claim(t.Context(), turn, noon, 100)
+		if err != nil || len(b.Mails) != 1 {
+			t.Fatal(name, b, err)
+		}
+		done, sender := mail.Done{Mail: b.Mails[0], Provider: "resend", At: noon,
+			Outcome: sending.Outcome{Status: c.status, Reason: c.reason}}, "resend"
+		if !c.begun {
+			done.Provider, sender = "smtp", "smtp"
+		} else if _, err := m.Next(t.Context(), turn, []mail.Move{{Begin: &b.Mails[0]}}, sender); err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err := m.Next(t.Context(), turn, []mail.Move{{Done: &done}}, sender); err != nil {
+			t.Fatal(name, err)
+		}
+		got := `SELECT concat_ws(' ', status, reason, to_char(claimed_at AT TIME ZONE 'UTC', 'HH24:MI'), provider) FROM mails`
+		if want(t, m, got, c.want); t.Failed() {
+			t.Fatal(name)
+		}
+		if err := m.Release(t.Context(), turn, mail.End{}); err != nil {
+			t.Fatal(name, err)
+		}
+		if c.want[:3] == "due" {
+			late := noon.Add(23 * time.Hour)
+			if got := claim(t, m, late); len(got) > 0 {
+				t.Errorf("%s: repeated when its key may be gone: %+v", name, got)
+			}
+			want(t, m, got, "unknown again 11:00 resend")
+		}
+	}
+}

@@ -94,7 +94,9 @@ func (o *outcomes) queue(batch *pgx.Batch, l Turn) {
 const again = `(o.at + LEAST(interval '4 hours', interval '1 minute' * 2 ^ LEAST(m.tries, 10)))`
 
 // doneSQL writes outcomes. A mail of which it was not known any more whether it was sent is known
-// again. One that would be too late when it is to be tried again has failed.
+// again. One that would be too late when it is to be tried again has failed. One that may have been
+// taken before stays in doubt, and with the provider that may have it, until it is sent: what is said
+// of the repeat says nothing of what was before.
 //
 // Mails are found by their ids. Of an index for mails of one status Postgres believes, while many
 // begin to be sent, that it has next to none, and would read all of it: so status is hidden from it
@@ -102,14 +104,23 @@ const again = `(o.at + LEAST(interval '4 hours', interval '1 minute' * 2 ^ LEAST
 const doneSQL = `
 	UPDATE mails m
 	SET
-		status = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'failed' ELSE o.status END,
-		reason = CASE WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'soft'
-			WHEN m.reason = 'asked' AND o.reason IN ('later', 'trouble') THEN 'asked' ELSE nullif(o.reason, '') END,
+		status = CASE
+			WHEN m.reason = 'again' AND (o.status NOT IN ('sent', 'due') OR o.reason = 'later' AND ` + again + ` > m.not_after)
+				THEN 'unknown'
+			WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'failed'
+			ELSE o.status
+		END,
+		reason = CASE
+			WHEN m.reason = 'again' AND o.status <> 'sent' THEN 'again'
+			WHEN o.reason = 'later' AND ` + again + ` > m.not_after THEN 'soft'
+			WHEN m.reason = 'asked' AND o.reason IN ('later', 'trouble') THEN 'asked'
+			ELSE nullif(o.reason, '')
+		END,
 		due_at = CASE WHEN o.reason = 'later' THEN ` + again + ` ELSE m.due_at END,
 		sent_at = CASE WHEN o.status = 'sent' THEN o.at END,
 		started_at = CASE WHEN o.status <> 'due' THEN m.started_at END,
 		claimed_by = CASE WHEN o.status <> 'due' THEN m.claimed_by END,
-		provider = o.provider,
+		provider = CASE WHEN m.reason = 'again' THEN m.provider ELSE o.provider END,
 		provider_id = nullif(o.provider_id, ''),
 		answer = nullif(o.answer, '')
 	FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
@@ -126,18 +137,24 @@ var hardSQL = `
 	JOIN mails m USING (id)
 	ON CONFLICT DO NOTHING`
 
-// startSQL begins to send mails, but those whose recipients left meanwhile. One that got another address, as customers
-// were merged, is claimed anew for that.
+// startSQL begins to send mails, but those whose recipients left meanwhile, and those that another provider may have
+// taken: this one does not know their keys. One that got another address, as customers were merged, is claimed anew for
+// that.
 var startSQL = `
 	UPDATE mails m
 	SET
-		status = CASE WHEN NOT s.stopped THEN m.status WHEN m.reason IN ('again', 'asked') THEN 'unknown' ELSE 'skipped' END,
+		status = CASE
+			WHEN s.elsewhere OR s.stopped AND m.reason IN ('again', 'asked') THEN 'unknown'
+			WHEN s.stopped THEN 'skipped'
+			ELSE m.status
+		END,
 		reason = CASE WHEN s.stopped AND m.reason IS DISTINCT FROM 'again' THEN 'stopped' ELSE m.reason END,
-		provider = $5,
+		provider = CASE WHEN m.reason = 'again' THEN m.provider ELSE $5 END,
 		started_at = clock_timestamp(),
 		tries = m.tries + 1
 	FROM (
-		SELECT n.id, n.email, ` + stopsOf("n.hash", "o.store_id", "o.class", "o.campaign_id") + ` AS stopped
+		SELECT n.id, n.email, ` + stopsOf("n.hash", "o.store_id", "o.class", "o.campaign_id") + ` AS stopped,
+			o.reason IS NOT DISTINCT FROM 'again' AND o.provider IS DISTINCT FROM $5 AS elsewhere
 		FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS n(id, email, hash)
 		JOIN mails o USING (id)
 		OFFSET 0
