@@ -56,10 +56,10 @@ func mailTo(t testing.TB, s *store.Store, storeID, email, class, status string) 
 	t.Helper()
 	if err := s.Pool.QueryRow(t.Context(), `
 		INSERT INTO mails (store_id, email, class, campaign_id, step, occurrence, version, status, due_at, not_after,
-			claimed_at, sent_at, provider, provider_id)
+			claimed_at, sent_at, provider, provider_id, made_at)
 		VALUES ($1, $2, $3, 'c1', 'm1', gen_random_uuid()::text, 1, $4, $5::timestamptz, $5::timestamptz + interval '3 days',
 			CASE WHEN $4 <> 'due' THEN $5::timestamptz END, CASE WHEN $4 = 'sent' THEN $5::timestamptz END, 'smtp',
-			gen_random_uuid()::text)
+			gen_random_uuid()::text, $5)
 		RETURNING id`, storeID, email, class, status, monday).Scan(&id); err != nil {
 		t.Fatal(err)
 	}

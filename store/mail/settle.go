@@ -69,13 +69,16 @@ func settle(ctx context.Context, tx pgx.Tx, now time.Time) (n int, err error) {
 
 // fits is SQL for whether an event that names the mail m can be about it. A copy of this database that sends by the
 // same account has other mails of the same ids: one that did not go by the provider that reports, or has another id
-// there, is not meant. What a server of SMTP answers is the provider's id at SES; others report another one. Of a mail
-// that was tried again the id is that of the last try alone.
+// there, or was begun after what is reported, is not meant. What a server of SMTP answers is the provider's id at SES;
+// others report another one. Of a mail that was tried again the id and the time are those of the last try alone. Clocks
+// may be minutes apart.
 const fits = `(
 		m.provider IN (e.source, 'smtp')
 		AND m.status <> 'skipped'
 		AND (m.provider_id = e.message OR m.provider_id IS NULL OR e.message IS NULL OR m.tries > 1
 			OR m.provider = 'smtp' AND e.source <> 'ses')
+		AND (m.provider_id = e.message
+			OR e.at >= CASE WHEN m.tries > 1 THEN m.made_at ELSE coalesce(m.claimed_at, m.made_at) END - interval '5 minutes')
 	)`
 
 // strangersSQL takes their mails from events that cannot be about them.

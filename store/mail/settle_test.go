@@ -183,6 +183,10 @@ func TestReportsOfOtherPrograms(t *testing.T) {
 		"another id":          `provider = 'resend', provider_id = 're_ours'`,
 		"never sent": `provider = 'resend', provider_id = NULL, status = 'skipped', reason = 'stopped',
 			sent_at = NULL`,
+		"begun after it": `provider = 'resend', provider_id = NULL, tries = 1, status = 'unknown', sent_at = NULL,
+			claimed_at = claimed_at + interval '126 minutes'`,
+		"by SMTP, after it":    `tries = 1, claimed_at = claimed_at + interval '126 minutes'`,
+		"made after it":        `provider = 'resend', provider_id = NULL, tries = 2, made_at = made_at + interval '126 minutes'`,
 		"kept, and named here": `provider = 'mailbox', provider_id = 're_named'`,
 	} {
 		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
@@ -202,6 +206,11 @@ func TestReportsOfOtherPrograms(t *testing.T) {
 		"no id":            `provider = 'resend', provider_id = NULL, status = 'unknown', sent_at = NULL`,
 		"by SMTP":          `provider = 'smtp', provider_id = 'queued4711'`,
 		"tried once again": `provider = 'resend', provider_id = 're_last', tries = 2`,
+		"by a slow clock":  `provider = 'resend', provider_id = NULL, claimed_at = claimed_at + interval '64 minutes'`,
+		"its own id, and a wrong clock": `provider = 'resend', provider_id = 're_' || id,
+			claimed_at = claimed_at + interval '1 day'`,
+		"begun again after it": `provider = 'resend', provider_id = NULL, tries = 2, status = 'unknown', sent_at = NULL,
+			claimed_at = claimed_at + interval '1 day'`,
 	} {
 		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
 		run(t, s, `UPDATE mails SET `+set+` WHERE id = $1`, id)
