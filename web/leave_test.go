@@ -177,7 +177,8 @@ func TestLeavePage(t *testing.T) {
 		{"kind", "store_a/c1/unsubscribed", "emails of this kind", `value="kind"`},
 		{"store", "store_a//unsubscribed store_a/c1/unsubscribed", "no longer get news from", `value="store"`},
 		{"all", "//unsubscribed store_a//unsubscribed store_a/c1/unsubscribed", "any store", `value="all"`},
-		{"again", "", "You get emails again", `value="again"`},
+		{"again", "//unsubscribed", "News from all stores is still stopped.", "You get emails again"},
+		{"again-all", "", "You get emails again. What you stopped at another store alone stays stopped.", `value="again`},
 		{"no-tracking", "", "no longer recorded", `value="no-tracking"`},
 	} {
 		got := x.send(t, "POST", x.leave(marketingMail), url.Values{"do": {c.do}}.Encode())
@@ -192,6 +193,30 @@ func TestLeavePage(t *testing.T) {
 	}
 	if got := x.get(t, x.leave(testMail)); !strings.Contains(got.text, "This was a test") {
 		t.Errorf("a test: %s", got.text)
+	}
+}
+
+// In a mail of service the buttons against news say that they end its kind too, and so does the page. Of one store
+// emails of this kind come again without lifting what the person said of all.
+func TestLeavePageOfService(t *testing.T) {
+	t.Parallel()
+	x := openMailed(t, nil)
+	for _, c := range []struct{ do, stops, says, button, lacks string }{
+		{"", "", "Choose what to stop", "stores here, and emails of this kind</button>", "again"},
+		{"store", "store_a//unsubscribed store_a/c1/unsubscribed", "</bdi>, nor emails of this kind.", ">Get emails again<",
+			"and emails of this kind"},
+		{"again", "", "You get emails again.", "</bdi>, and emails of this kind</button>", "nor emails"},
+		{"all", "//unsubscribed store_a/c1/unsubscribed", "any store here, nor emails of this kind.",
+			">Get emails from all stores again<", ">Get emails again<"},
+		{"again", "//unsubscribed", "You get emails of this kind again.", ">Get emails from all stores again<",
+			"nor emails"},
+		{"again-all", "", "You get emails again. What you stopped at", ">Stop emails of this kind<", "No longer"},
+	} {
+		got := x.send(t, "POST", x.leave(serviceMail), "do="+c.do)
+		if got.StatusCode != 200 || x.stops(t) != c.stops || !strings.Contains(got.text, c.says) ||
+			!strings.Contains(got.text, c.button) || strings.Contains(got.text, c.lacks) {
+			t.Errorf("%q: %d, stops %q:\n%s", c.do, got.StatusCode, x.stops(t), got.text)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func TestPageLeave(t *testing.T) {
 		until(p, x.customerPath(t, "Nia Park"), "#mail", "Not sent")
 		p.Has("#mail", "They unsubscribed from marketing mail")
 		p.Go(link)
-		p.Click(`[name="do"][value="again"]`)
+		p.Click(`[name="do"][value="again-all"]`)
 		p.Has("main", "You get emails again.")
 		x.wantCount(t, `SELECT count(*) FROM mail_stops`, 0)
 		x.exec(t, `DELETE FROM mails`)

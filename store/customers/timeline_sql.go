@@ -200,5 +200,5 @@ FROM (
 ) e
 WHERE ($4::text IS NULL OR e.key < $4)
   AND ($6::text[] IS NULL OR e.kind = ANY($6))
-ORDER BY e.key DESC
+ORDER BY e.key DESC, e.title NULLS FIRST
 LIMIT $5`

@@ -60,6 +60,9 @@ func (s Standing) StopsNews() bool { return s.Stops(ThisStore) || s.Stops(AllSto
 // Service tells whether the mail was about what they bought, so that news are another kind.
 func (s Standing) Service() bool { return s.Class == "service" }
 
+// AlsoKind tells whether who wants no news by a button ends emails of the mail's kind, too.
+func (s Standing) AlsoKind() bool { return s.Service() && s.Campaign != "" && !s.Stops(ThisKind) }
+
 // Resumes tells whether they get mail again once all that they unsubscribed from is lifted. Else a consent is missing.
 func (s Standing) Resumes() bool {
 	return s.Consent == facts.Granted || s.Service() && (len(s.Stopped) == 0 || s.Stops(ThisKind))
@@ -108,19 +111,23 @@ var theStops = `mail_stops s
 		  )`
 
 // Unsubscribe keeps that the recipient of a mail wants no more in a scope: at the address that it went to, and at the
-// one where they live now. That of a mail without a campaign has no kind, so it is the store.
+// one where they live now. That of a mail without a campaign has no kind, so it is the store. Who wants no news in a
+// mail of service wants no more of its kind either: else the next one comes. That stop is of no mail, so that a press
+// counts once.
 func (r *Recipients) Unsubscribe(ctx context.Context, t mail.Ticket, scope string, now time.Time) (err error) {
 	defer pg.Wrap(&err, "mail.Unsubscribe(%d, %q)", t.Mail, scope)
 	_, err = r.Pool.Exec(ctx, `
 		INSERT INTO mail_stops (store_id, hash, campaign_id, reason, since, mail_id)
 		SELECT
-			CASE WHEN $6 = 'all' THEN '' ELSE m.store_id END,
+			CASE WHEN s.scope = 'all' THEN '' ELSE m.store_id END,
 			m.hash,
-			CASE WHEN $6 = 'kind' THEN `+kindOf("m.campaign_id")+` ELSE '' END,
+			CASE WHEN s.scope = 'kind' THEN `+kindOf("m.campaign_id")+` ELSE '' END,
 			'unsubscribed',
 			$7,
-			m.id
+			CASE WHEN s.scope = $6 THEN m.id END
 		FROM `+theMails+` m
+		JOIN unnest(ARRAY[$6, 'kind']) WITH ORDINALITY s(scope, nth)
+			ON s.nth = 1 OR $6 <> 'kind' AND m.class = 'service' AND m.campaign_id <> ''
 		WHERE m.class <> 'test'
 		ON CONFLICT DO NOTHING`, arguments(t, scope, now)...)
 	return err
@@ -141,11 +148,12 @@ func (r *Recipients) OneClick(ctx context.Context, t mail.Ticket, now time.Time)
 	return r.Unsubscribe(ctx, t, scope, now)
 }
 
-// Resubscribe lifts all that the recipient of a mail unsubscribed from and that would forbid it.
-// Other stops stay.
-func (r *Recipients) Resubscribe(ctx context.Context, t mail.Ticket) (err error) {
-	defer pg.Wrap(&err, "mail.Resubscribe(%d)", t.Mail)
-	_, err = r.Pool.Exec(ctx, `WITH m AS (SELECT * FROM `+theMails+` m) DELETE FROM `+theStops, arguments(t)...)
+// Resubscribe lifts what the recipient of a mail unsubscribed from at its store and that would forbid it, and with
+// everywhere also that they want news of no store: other stores may mail them then. Other stops stay.
+func (r *Recipients) Resubscribe(ctx context.Context, t mail.Ticket, everywhere bool) (err error) {
+	defer pg.Wrap(&err, "mail.Resubscribe(%d, %v)", t.Mail, everywhere)
+	_, err = r.Pool.Exec(ctx, `WITH m AS (SELECT * FROM `+theMails+` m)
+		DELETE FROM `+theStops+` AND (s.store_id <> '' OR $6)`, arguments(t, everywhere)...)
 	return err
 }
 

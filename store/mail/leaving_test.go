@@ -80,7 +80,7 @@ func TestLeavingByMailsThatAreGone(t *testing.T) {
 		if got := claim(t, m, noon); len(got) > 0 {
 			t.Errorf("%s: %+v is mailed, who left", name, got)
 		}
-		if err := r.Resubscribe(t.Context(), ticket); err != nil {
+		if err := r.Resubscribe(t.Context(), ticket, true); err != nil {
 			t.Fatal(err)
 		}
 		want(t, m, stopsOfAnn)
@@ -101,11 +101,67 @@ func TestLeavingAfterAMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, m, hashes, "ann@x.example", "bob@x.example")
-		if err := r.Resubscribe(t.Context(), c.Ticket("s1")); err != nil {
+		if err := r.Resubscribe(t.Context(), c.Ticket("s1"), true); err != nil {
 			t.Fatal(err)
 		}
 		want(t, m, hashes)
 	}
+}
+
+// Who wants no news any more by a mail of service gets none of its kind either, from this store; other service still
+// comes. It is one press, so it counts once. Back again, both come.
+func TestNoNewsEndsTheKind(t *testing.T) {
+	t.Parallel()
+	for scope, stops := range map[string][]string{
+		mail.ThisStore: {"s1/", "s1/c1"},
+		mail.AllStores: {"/", "s1/c1"},
+	} {
+		s := open(t, due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = 'service'`,
+			`UPDATE mails SET campaign_id = 'c9' WHERE id = 3`)
+		m, r := mail.New(s, nil), mail.NewRecipients(s)
+		ticket := plain.Ticket{Mail: 1}
+		if err := r.Unsubscribe(t.Context(), ticket, scope, noon); err != nil {
+			t.Fatal(err)
+		}
+		const all = `SELECT store_id || '/' || campaign_id FROM mail_stops ORDER BY 1`
+		want(t, m, all, stops...)
+		want(t, m, `SELECT count(*)::text FROM `+mail.Story("unsubscribed")+` r`, "1")
+		if got, err := r.Standing(t.Context(), ticket); err != nil || !got.Stops(mail.ThisKind) || !got.StopsNews() {
+			t.Errorf("%s: %+v %v", scope, got, err)
+		}
+		if got := claim(t, m, noon); len(got) != 1 || got[0].ID != 3 {
+			t.Errorf("%s: %+v is mailed", scope, got)
+		}
+		if err := r.Resubscribe(t.Context(), ticket, scope == mail.AllStores); err != nil {
+			t.Fatal(err)
+		}
+		want(t, m, all)
+	}
+}
+
+// Mail again from one store lifts what was stopped there. That no store shall send news stays, unless all are asked
+// for.
+func TestBackAtOneStore(t *testing.T) {
+	t.Parallel()
+	s := open(t, due("", ""), due("", ""), `UPDATE mails SET store_id = 's2' WHERE id = 2`)
+	m, r := mail.New(s, nil), mail.NewRecipients(s)
+	ava, bob := plain.Ticket{Mail: 1}, plain.Ticket{Mail: 2}
+	for _, do := range []error{
+		r.Unsubscribe(t.Context(), bob, mail.ThisStore, noon),
+		r.Unsubscribe(t.Context(), bob, mail.AllStores, noon),
+		r.Unsubscribe(t.Context(), ava, mail.ThisStore, noon),
+		r.Resubscribe(t.Context(), ava, false),
+	} {
+		if do != nil {
+			t.Fatal(do)
+		}
+	}
+	const all = `SELECT store_id || '/' || campaign_id FROM mail_stops ORDER BY 1`
+	want(t, m, all, "/", "s2/")
+	if err := r.Resubscribe(t.Context(), ava, true); err != nil {
+		t.Fatal(err)
+	}
+	want(t, m, all, "s2/")
 }
 
 // The page offers mail again only if it comes: where a consent is missing, it does not.
@@ -124,9 +180,11 @@ func TestWhatResumes(t *testing.T) {
 		"a lead where paid is enough": {"marketing", mail.ThisStore, []string{none, soft}, false, false},
 		"no, though they paid":        {"marketing", mail.ThisStore, []string{no, paying, soft}, false, true},
 		"service, which needs none":   {"service", mail.ThisKind, []string{no}, true, true},
-		"service, but news stopped":   {"service", mail.ThisStore, []string{no}, false, true},
+		"service, and news stopped":   {"service", mail.ThisStore, []string{no}, true, true},
+		"service of no kind, but news stopped": {"service", mail.ThisStore, []string{no,
+			`UPDATE mails SET campaign_id = ''`}, false, true},
 	} {
-		s := open(t, append(c.sql, due("", ""), `UPDATE mails SET class = '`+c.class+`'`)...)
+		s := open(t, append([]string{due("", ""), `UPDATE mails SET class = '` + c.class + `'`}, c.sql...)...)
 		r := mail.NewRecipients(s)
 		ticket := plain.Ticket{Mail: 1}
 		if err := r.Unsubscribe(t.Context(), ticket, c.scope, time.Now()); err != nil {

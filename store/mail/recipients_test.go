@@ -129,7 +129,7 @@ func TestUnsubscribing(t *testing.T) {
 		}
 		run(t, s, `INSERT INTO mail_stops (hash, reason, since)
 			SELECT `+store.AddressHash("'p1@x.example'")+`, 'complained', now()`)
-		if err := r.Resubscribe(t.Context(), id); err != nil {
+		if err := r.Resubscribe(t.Context(), id, true); err != nil {
 			t.Fatal(err)
 		}
 		if got := stopsOf(t, s); !slices.Equal(got, []string{"p1@x.example///complained"}) {
@@ -146,7 +146,7 @@ func TestUnsubscribing(t *testing.T) {
 	}
 	run(t, s, `INSERT INTO mail_stops (hash, reason, since)
 		SELECT `+store.AddressHash("'p1@x.example'")+`, 'unsubscribed', now()`)
-	if err := r.Resubscribe(t.Context(), test); err != nil || len(stopsOf(t, s)) != 1 {
+	if err := r.Resubscribe(t.Context(), test, true); err != nil || len(stopsOf(t, s)) != 1 {
 		t.Errorf("a test lifts a stop: %v", err)
 	}
 	if err := r.OneClick(t.Context(), mail.Ticket{Mail: 99}, monday); !errors.Is(err, pg.ErrNotFound) {

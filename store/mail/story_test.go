@@ -22,7 +22,7 @@ func TestUnsubscribedByAMail(t *testing.T) {
 		FROM (VALUES ('s2', 'unsubscribed', 1), ('s1', 'complained', 1), ('s1', 'unsubscribed', 3))
 			x(store_id, reason, mail_id)`)
 	want(t, m, found, "s1 ann@x.example 2 c1 unsubscribed")
-	if err := r.Resubscribe(t.Context(), ticket); err != nil {
+	if err := r.Resubscribe(t.Context(), ticket, true); err != nil {
 		t.Fatal(err)
 	}
 	want(t, m, found)

@@ -89,9 +89,8 @@ var changes = map[string]func(context.Context, *Pages, mail.Ticket) error{
 	storemail.ThisKind:  leave(storemail.ThisKind),
 	storemail.ThisStore: leave(storemail.ThisStore),
 	storemail.AllStores: leave(storemail.AllStores),
-	"again": func(ctx context.Context, s *Pages, t mail.Ticket) error {
-		return s.recipients.Resubscribe(ctx, t)
-	},
+	"again":             again(false),
+	"again-all":         again(true),
 	"no-tracking": func(ctx context.Context, s *Pages, t mail.Ticket) error {
 		return s.recipients.Say(ctx, t, "denied", s.Cfg.Now())
 	},
@@ -100,6 +99,12 @@ var changes = map[string]func(context.Context, *Pages, mail.Ticket) error{
 func leave(scope string) func(context.Context, *Pages, mail.Ticket) error {
 	return func(ctx context.Context, s *Pages, t mail.Ticket) error {
 		return s.recipients.Unsubscribe(ctx, t, scope, s.Cfg.Now())
+	}
+}
+
+func again(everywhere bool) func(context.Context, *Pages, mail.Ticket) error {
+	return func(ctx context.Context, s *Pages, t mail.Ticket) error {
+		return s.recipients.Resubscribe(ctx, t, everywhere)
 	}
 }
 
