@@ -302,16 +302,21 @@ func (t *Thing) path(r Rule) string {
 	return "$[*] ? (" + strings.Join(all, " && ") + ")"
 }
 
-// vars are the values of a leaf's parts for jsonpath. Derived times are written in UTC to the
-// second, so they compare as texts, with a limit that is rounded up.
+// vars are the values of a leaf's parts for jsonpath, which is slow at reading numbers from texts.
+// Derived times are written in UTC to the second, so they compare as texts, with a limit that is
+// rounded up.
 func (k compiler) vars(t *Thing, r Rule) string {
-	values := map[string][]string{}
+	values := map[string]any{}
 	for name, given := range r.Parts {
-		if t.part(name).Kind == pg.Moment {
+		switch p := t.part(name); {
+		case p.Kind == pg.Moment:
 			at, _ := moment.At(given[0], k.now)
-			given = []string{at.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)}
+			values[name] = at.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
+		case p.Number:
+			values[name] = r.number(name)
+		default:
+			values[name] = given
 		}
-		values[name] = given
 	}
 	text, _ := json.Marshal(values) // texts always have JSON
 	return string(text)
