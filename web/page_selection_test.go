@@ -216,8 +216,18 @@ func TestPageFits(t *testing.T) {
 			t.Errorf("at %d rows leave %v of the table", width, gap)
 		}
 	}
+	x.exec(t, `
+		INSERT INTO tags (id, store_id, name, folded, created_by)
+		VALUES ('tag_1', 'studio', 'Early bird', 'early bird', 'admin')`)
+	x.exec(t, `INSERT INTO customer_tags (store_id, email, tag_id, tagged_by)
+		SELECT store_id, email, 'tag_1', 'admin' FROM customers`)
+	x.exec(t, `
+		INSERT INTO value_stores (store_id, due_at, forecast_in) VALUES ('studio', 'infinity', 'usd')
+		ON CONFLICT (store_id) DO UPDATE SET forecast_in = 'usd'`)
+	x.exec(t, `INSERT INTO value_people SELECT store_id, 'usd', id, 0.42, 14900 FROM customers`)
 	p.Look(browser.Desktop)
 	p.Go(listPath)
+	p.Has("thead", "Expected")
 	heights := browser.Eval[[]float64](p, `[...document.querySelectorAll(".person")].map(e =>
 		Math.round(e.getBoundingClientRect().height))`)
 	if slices.Min(heights) < 52 || slices.Max(heights) > 54 {
