@@ -78,7 +78,19 @@ const fits = `(
 		AND (m.provider_id = e.message OR m.provider_id IS NULL OR e.message IS NULL OR m.tries > 1
 			OR m.provider = 'smtp' AND e.source <> 'ses')
 		AND (m.provider_id = e.message
-			OR e.at >= CASE WHEN m.tries > 1 THEN m.made_at ELSE coalesce(m.claimed_at, m.made_at) END - interval '5 minutes')
+			OR e.at >= CASE WHEN m.tries > 1 THEN m.made_at ELSE coalesce(m.claimed_at, m.made_at) END - interval '5 minutes'
+				AND NOT EXISTS (SELECT FROM webhook_events w WHERE w.source = e.source
+					AND w.event_id = e.event_id COLLATE "default" -- as the index has it
+					AND ` + toOthers + `))
+	)`
+
+// toOthers is SQL for whether a report in the inbox says who got the mail, and does not name who gets the mail m. It is
+// read as text, as not all that is JSON can be read by Postgres. Addresses that JSON may write otherwise are not looked
+// for.
+const toOthers = `(
+		w.payload::text ~ '"(to|Recipient|Email)"'
+		AND m.email ~ '^[a-z0-9._@-]+$'
+		AND lower(w.payload::text) !~ ('([^a-z0-9._+-]|\\u003c)' || replace(m.email, '.', '[.]') || '[^a-z0-9.-]')
 	)`
 
 // strangersSQL takes their mails from events that cannot be about them.

@@ -185,8 +185,9 @@ func TestReportsOfOtherPrograms(t *testing.T) {
 			sent_at = NULL`,
 		"begun after it": `provider = 'resend', provider_id = NULL, tries = 1, status = 'unknown', sent_at = NULL,
 			claimed_at = claimed_at + interval '126 minutes'`,
-		"by SMTP, after it":    `tries = 1, claimed_at = claimed_at + interval '126 minutes'`,
-		"made after it":        `provider = 'resend', provider_id = NULL, tries = 2, made_at = made_at + interval '126 minutes'`,
+		"by SMTP, after it": `tries = 1, claimed_at = claimed_at + interval '126 minutes'`,
+		"made after it": `provider = 'resend', provider_id = NULL, tries = 2,
+			made_at = made_at + interval '126 minutes'`,
 		"kept, and named here": `provider = 'mailbox', provider_id = 're_named'`,
 	} {
 		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
@@ -257,5 +258,33 @@ func TestReportsOfTests(t *testing.T) {
 	settled(t, r, monday)
 	if got := append(stopsOf(t, s), lines(t, s, `SELECT status FROM mails`)...); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// A report that says who got the mail is about a mail to them, however they are written; with the mail's own id at the
+// provider it need not say so.
+func TestReportsNameTheRecipient(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	for name, c := range map[string]struct {
+		set, to string
+		stops   int
+	}{
+		"them":                   {`NULL`, `,"to":["P1@x.example"]` + gone, 1},
+		"them, by name":          {`NULL`, `,"to":["Pia <p1@x.example>"]` + gone, 1},
+		"them, with escapes":     {`NULL`, `,"to":["Pia \u003cp1@x.example\u003e"]` + gone, 1},
+		"no one":                 {`NULL`, gone, 1},
+		"another":                {`NULL`, `,"to":["p2@x.example"]` + gone, 0},
+		"one whose end is alike": {`NULL`, `,"to":["xp1@x.example"]` + gone, 0},
+		"another, of its own id": {`'re_' || id`, `,"to":["old@x.example"]` + gone, 1},
+	} {
+		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		run(t, s, `UPDATE mails SET provider = 'resend', provider_id = `+c.set+` WHERE id = $1`, id)
+		apply(t, s, reported(id, 1, "bounced", c.to))
+		settled(t, r, monday)
+		if got := stopsOf(t, s); len(got) != c.stops {
+			t.Errorf("%s: %q", name, got)
+		}
+		run(t, s, `DELETE FROM mail_stops`)
 	}
 }
