@@ -25,8 +25,12 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 	if err != nil {
 		return "", err
 	}
+	twice, _, err := twice(ctx, tx, c.store, args)
+	if err != nil {
+		return "", err
+	}
 	mails := storemail.New(s.Store, func(context.Context, pgx.Tx, string, *pg.Arguments) (storemail.Said, error) {
-		return storemail.Said{Skip: "m.verdict"}, nil
+		return storemail.Said{Skip: "coalesce(m.verdict, " + twice + ")"}, nil
 	})
 	decide, err := mails.Decide(ctx, tx, c.store, args)
 	if err != nil {

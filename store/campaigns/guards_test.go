@@ -156,3 +156,53 @@ func TestAWidenedSegmentIsConfirmedAgain(t *testing.T) {
 	w.tick(time.Minute)
 	w.want(state, fmt.Sprintf("on %d %d", now, now+3))
 }
+
+// Of two campaigns of a recipe that are for one course both, one mails a customer for it, also if both have a mail that
+// waits: that which is first in the order of mails. The reason says so of the other.
+func TestOneMailOfARecipe(t *testing.T) {
+	t.Parallel()
+	for _, class := range []string{campaigns.Service, campaigns.Marketing} {
+		w := newWorld(t)
+		w.keepEnrolled("ann@x.example", "bob@x.example")
+		w.agreed("ann@x.example", "bob@x.example")
+		all := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
+		w.make(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}}, campaigns.Change{Class: &class})
+		last := 2
+		w.update(all.ID, campaigns.Change{Priority: &last})
+		w.tick(day)
+		w.want(`SELECT count(*)::text FROM mails WHERE status = 'due'`, `4`)
+		w.send()
+		w.want(`SELECT concat_ws(' ', email, priority, status, reason) FROM mails ORDER BY 1`, `
+			ann@x.example 0 sent
+			ann@x.example 2 skipped twice
+			bob@x.example 0 sent
+			bob@x.example 2 skipped twice`)
+	}
+}
+
+// A mail that waited while its campaign was paused is not sent if another campaign of the recipe mailed the customer
+// meanwhile, though that has ended. What the other mailed for another course is no reason.
+func TestOneMailOfARecipeThatWasPaused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.keepEnrolled("ann@x.example", "bob@x.example")
+	first := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{})
+	w.tick(day)
+	w.turn(first.ID, campaigns.Order{To: campaigns.Paused})
+	second := w.draft(campaigns.FromRecipe{Recipe: "not_started"})
+	w.turn(second.ID, campaigns.Order{To: campaigns.On, Past: "all", Count: number(2)})
+	w.exec(`UPDATE mails SET due_at = due_at + interval '1 hour'`) // they wait for the end of quiet hours
+	w.tick(0)
+	w.send()
+	w.want(`SELECT email FROM mails WHERE status = 'sent' AND campaign_id = '`+second.ID+`' ORDER BY 1`, `ann@x.example
+		bob@x.example`)
+	w.turn(second.ID, campaigns.Order{To: campaigns.Ended})
+	w.exec(`UPDATE mails SET occurrence = 'course:c9' WHERE status = 'sent' AND email = 'bob@x.example'`)
+	w.turn(first.ID, campaigns.Order{To: campaigns.On})
+	w.tick(time.Hour)
+	w.wantLines(w.previewed(first.ID, w.now), "ann@x.example first course:c1 twice", "bob@x.example first course:c1")
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, status, reason) FROM mails WHERE campaign_id = '`+first.ID+`' ORDER BY 1`, `
+		ann@x.example skipped twice
+		bob@x.example sent`)
+}

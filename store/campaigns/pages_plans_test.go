@@ -95,6 +95,10 @@ func TestAClaimLooksUpRuns(t *testing.T) {
 	}
 	class := campaigns.Marketing
 	c := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
+	w.turn(c.ID, campaigns.Order{To: campaigns.Paused}) // so another of its recipe may have mailed them
+	w.turn(w.draft(campaigns.FromRecipe{Recipe: "not_started"}).ID, campaigns.Order{To: campaigns.Rehearsal})
+	w.exec(`UPDATE campaigns SET state = 'ended' WHERE state = 'rehearsal'`)
+	w.turn(c.ID, campaigns.Order{To: campaigns.On})
 	w.exec(`UPDATE runs SET campaign_id = $1, store_id = 's1', next_at = $2 WHERE campaign_id IN ('c1', 'c2', 'c3')`, c.ID,
 		w.now)
 	w.exec(`UPDATE mails SET status = 'due', sent_at = NULL, due_at = $1, not_after = $1::timestamptz + interval '1 day'

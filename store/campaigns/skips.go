@@ -44,6 +44,11 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 	} else {
 		verdicts = ` NULL`
 	}
+	twice, apart, err := twice(ctx, tx, storeID, args)
+	if err != nil {
+		return said, err
+	}
+	said.Apart = apart
 	said.Skip = `
 		SELECT CASE WHEN m.class <> 'test' THEN coalesce(
 			CASE coalesce((SELECT ` + resends + ` FROM campaigns k WHERE k.id = m.campaign_id), 'ended')
@@ -61,10 +66,47 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 				  AND r.occurrence = m.occurrence
 				ORDER BY r.twin <> 0
 				LIMIT 1
-			)) END`
+			),
+			` + twice + `) END`
 	said.Class, said.Version = asTheyAre(on, args)
 	said.Behind, err = behind(ctx, tx, on, said.Class, args)
 	return said, err
+}
+
+// twice is SQL for why a mail m is not sent, as another campaign of the same recipe mailed the customer for the
+// same occurrence, or NULL. And it is SQL for what two such mails have in common that are due at
+// one moment; empty: there are none.
+func twice(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (skip, apart string, err error) {
+	var ids, recipes []string
+	err = tx.QueryRow(ctx, `
+		SELECT array_agg(id), array_agg(recipe)
+		FROM (
+			SELECT id, recipe, count(*) OVER (PARTITION BY recipe) AS alike
+			FROM campaigns
+			WHERE store_id = $1
+			  AND recipe <> ''
+			  AND state <> 'draft'
+		) c
+		WHERE alike > 1`, storeID).Scan(&ids, &recipes)
+	if err != nil || len(ids) == 0 {
+		return "NULL", "", err
+	}
+	all, theirs := args.Add(ids)+"::text[]", args.Add(recipes)+"::text[]"
+	recipe := func(of string) string { return `(` + theirs + `)[array_position(` + all + `, ` + of + `.campaign_id)]` }
+	return `CASE WHEN m.campaign_id = ANY(` + all + `) AND EXISTS (
+				SELECT
+				FROM mails o
+				WHERE o.store_id = m.store_id
+				  AND o.email = m.email
+				  AND o.occurrence = m.occurrence
+				  AND o.campaign_id <> m.campaign_id
+				  AND o.class <> 'test'
+				  AND (o.status || '' IN ('sending', 'sent', 'unknown') -- they are found by the customer
+					OR o.status || '' = 'due' AND o.reason = 'again') -- the provider may have taken it
+				  AND ` + recipe("o") + ` = ` + recipe("m") + `
+			) THEN 'twice' END`,
+		`(CASE WHEN m.class <> 'test' AND m.campaign_id = ANY(` + all + `) THEN ` + recipe("m") + ` || ' ' || m.occurrence
+			ELSE m.id::text END) COLLATE "C"`, nil
 }
 
 // behindFor is how long a mail waits for a run that is to go before it: a step that fails holds no other campaign up.

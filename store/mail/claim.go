@@ -89,7 +89,7 @@ func claimSQL(decide string, said Said, l Turn, most int, args *pg.Arguments) st
 	return dueSQL(said, l, most, args) + `
 	first AS (
 		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) *
-		FROM today
+		FROM ` + apart(said) + `
 		ORDER BY email, CASE WHEN class <> 'marketing' THEN id END, priority, ` + Order + `, id
 	),
 	decided AS MATERIALIZED (
@@ -133,6 +133,14 @@ func claimSQL(decide string, said Said, l Turn, most int, args *pg.Arguments) st
 	RETURNING m.id, m.status = 'sending'`
 }
 
+// apart is SQL for today without what another of today is to go before: the next claim knows what became of that.
+func apart(said Said) string {
+	if said.Apart == "" {
+		return "today"
+	}
+	return `(SELECT DISTINCT ON (email, apart) * FROM today ORDER BY email, apart, priority, ` + Order + `, id) today`
+}
+
 // dueSQL begins a claim: today are the mails that are due, as what campaigns say has them now.
 func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
 	return `
@@ -154,7 +162,7 @@ func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
 		LIMIT ` + args.Add(most) + `
 	),
 	today AS (
-		SELECT ` + today(said) + `
+		SELECT ` + today(said) + `, ` + cmp.Or(said.Apart, "NULL") + ` AS apart
 		FROM due
 		JOIN mails m USING (id)
 	),`

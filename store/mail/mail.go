@@ -24,6 +24,8 @@ type Said struct {
 	Version string // of the text
 	// Behind is whether another of its customer is to go before it that is about to be made, and it waits; empty: no.
 	Behind string
+	// Apart is what only one mail of a claim may have of those to an address, as text; empty: all may go at once.
+	Apart string
 }
 
 // Order is SQL for the order, after their priority, in which mails to a customer go, of which there are only so many.

@@ -23,7 +23,7 @@ func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 func (m *Mails) decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (
 	sql string, said Said, err error) {
 	defer pg.Wrap(&err, "mail.Decide(%q)", storeID)
-	said = Said{`NULL::text`, `m.class`, `m.version`, ``}
+	said = Said{Skip: `NULL::text`, Class: `m.class`, Version: `m.version`}
 	at, _ := (*args)[0].(time.Time)
 	s, _, err := settings(ctx, tx, storeID)
 	if err != nil {
