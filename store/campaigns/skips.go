@@ -73,9 +73,9 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 	return said, err
 }
 
-// twice is SQL for why a mail m is not sent, as another campaign of the same recipe mailed the customer for the
-// same occurrence, or NULL. And it is SQL for what two such mails have in common that are due at
-// one moment; empty: there are none.
+// twice is SQL for why a mail m is not sent, as another campaign of the same recipe mailed the customer for the same
+// occurrence, or NULL. And it is SQL for what two such mails have in common that are due at one moment; empty: there
+// are none.
 func twice(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (skip, apart string, err error) {
 	var ids, recipes []string
 	err = tx.QueryRow(ctx, `
