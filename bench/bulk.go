@@ -37,8 +37,9 @@ func (s *system) bulk(ctx context.Context, a *asker) {
 		each := a.time(ctx, q, q.api, "identity")
 		s.add("    "+q.name, percentile(each, 50), "ms", fmt.Sprintf("p99 %.1f", percentile(each, 99)))
 	}
+	rule = json.RawMessage(`{"none":[{"segment":"` + segment.ID + `"},{"segment":"stuck"}]}`)
 	nested := try(segments.New(s.store).Create(ctx, longest, segments.Segment{Name: "none of " + tagged.ID,
-		Kind: segments.Dynamic, Rule: json.RawMessage(`{"none":[{"segment":"` + segment.ID + `"},{"segment":"stuck"}]}`)}, "admin"))
+		Kind: segments.Dynamic, Rule: rule}, "admin"))
 	s.segment(ctx, a, "a segment", segment.ID)
 	s.segment(ctx, a, "none of two segments", nested.ID)
 	for _, ready := range customers.ReadySegments {

@@ -231,7 +231,8 @@ func TestRulesNameWhatIsThere(t *testing.T) {
 			t.Errorf("%s: %v", rule, err)
 		}
 		if err == nil {
-			if _, err := all.Update(t.Context(), "s1", made.ID, segments.Change{Rule: []byte(`{"tag":"tag_gone"}`)}); err == nil {
+			gone := segments.Change{Rule: []byte(`{"tag":"tag_gone"}`)}
+			if _, err := all.Update(t.Context(), "s1", made.ID, gone); err == nil {
 				t.Error("changed to an unknown tag")
 			}
 			if err := all.Delete(t.Context(), "s1", made.ID); err != nil {

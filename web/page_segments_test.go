@@ -31,7 +31,8 @@ func TestPageSegments(t *testing.T) {
 		p.Has("main", "No segments of your own yet")
 		p.Lists("main li strong", "At risk", "Stuck", "Finished", "Never started", "Big spenders", "New this week")
 		p.Click(`[aria-label="Copy and change Stuck"]`)
-		p.Has(".preview .says", "Customers who are enrolled in a course (not completed, last progressed more than 14 days ago)")
+		p.Has(".preview .says",
+			"Customers who are enrolled in a course (not completed, last progressed more than 14 days ago)")
 		p.Until(`document.querySelector("#name").value === "Stuck (copy)"`)
 		p.Go(segmentsPath)
 		p.Click(`.head a`)

@@ -302,9 +302,8 @@ func (t *Thing) path(r Rule) string {
 	return "$[*] ? (" + strings.Join(all, " && ") + ")"
 }
 
-// vars are the values of a leaf's parts for jsonpath, which is slow at reading numbers from texts.
-// Derived times are written in UTC to the second, so they compare as texts, with a limit that is
-// rounded up.
+// vars are the values of a leaf's parts for jsonpath, which reads numbers from texts slowly.
+// Derived times are in UTC to the second, so they compare as texts, with a limit rounded up.
 func (k compiler) vars(t *Thing, r Rule) string {
 	values := map[string]any{}
 	for name, given := range r.Parts {

@@ -3,7 +3,6 @@ package customers
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -277,48 +276,6 @@ func (l Labels) age(age string) string {
 		unit += "s"
 	}
 	return l.in().Grouped(n) + " " + unit
-}
-
-// mailTexts say what became of a mail, of one and of several.
-var mailTexts = map[string][2]string{
-	"sent": {"been sent a mail", "been sent %s mails"}, "clicked": {"clicked in a mail", "clicked %s times in mails"},
-	"came_back":    {"come back within 7 days of a mail", "come back %s times within 7 days of mails"},
-	"bounced":      {"had a mail bounce", "had mails bounce %s times"},
-	"complained":   {"called a mail spam", "called mails spam %s times"},
-	"unsubscribed": {"unsubscribed by a mail", "unsubscribed by mails %s times"},
-}
-
-// mailClause is the clause of a leaf about mail.
-func (t *Thing) mailClause(r Rule, labels Labels) string {
-	least, most := r.times()
-	many := labels.times(least, most)
-	if most == 0 {
-		many = ""
-	}
-	was := r.Parts["was"]
-	for _, c := range mailed {
-		if r.Parts["was"] == nil {
-			was = append(was, c.Value)
-		}
-	}
-	var what []string
-	for _, w := range was {
-		if text := mailTexts[w]; many == "" {
-			what = append(what, text[0])
-		} else {
-			what = append(what, fmt.Sprintf(text[1], many))
-		}
-	}
-	said := "have " + list(what, "or") + before(" of the campaign ", t.part("campaign").named(r.Parts["campaign"], labels))
-	for _, name := range []string{"after", "before"} {
-		if v := r.Parts[name]; v != nil {
-			said += " " + labels.moment(v[0], name == "after")
-		}
-	}
-	if most == 0 {
-		said = negated(said)
-	}
-	return said
 }
 
 // rowsClause is the clause of a leaf about a thing with rows.
