@@ -48,9 +48,9 @@ func TestPageList(t *testing.T) {
 	x.exec(t, `UPDATE customers SET name = NULL WHERE name = 'Lena Voss'`)
 	p.Go(listPath)
 	same(t, "rows", []string{
-		"AL Ann Lee ann.lee@mail.example Lead Mixing Basics 40% — Enrolled in Mixing Basics 2 h " + joined(2*time.Hour),
+		"AL Ann Lee ann.lee@mail.example Lead Mixing Basics 40% — Reached 40% in Mixing Basics 2 h " + joined(2*time.Hour),
 		"BS Bob Stone bob.stone@mail.example Customer Mastering in the Box 10% +1 more $299.00 " +
-			"Enrolled in Mastering in the Box 3 h " + joined(40*day),
+			"Reached 10% in Mastering in the Box 3 h " + joined(40*day),
 		"ZM Zoë Müller zoe.muller@mail.example Customer Drum Kit Vol. 1 €25.00 Bought Drum Kit Vol. 1 5 d " + joined(5*day),
 		"RO Rita Okafor rita.okafor@mail.example Customer Inactive Drum Kit Vol. 1 Disputed $25.00 refunded " +
 			"$75.00 disputed Bought Drum Kit Vol. 1 2 w " + joined(20*day),

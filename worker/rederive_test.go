@@ -1,7 +1,10 @@
 package worker
 
 import (
+	"strconv"
 	"testing"
+
+	"rollcall/store"
 )
 
 // What an earlier version derived, workers derive again by themselves: as after
@@ -16,6 +19,7 @@ func TestWorkersRederive(t *testing.T) {
 	s.exec(`UPDATE customers SET last_activity = NULL`)
 	s.exec(`UPDATE derivation SET rules = 0`)
 	s.run(New(s.config))
-	s.until(`bool_and(rules = 3 AND finished_at IS NOT NULL AND differences = 1) FROM derivation`)
+	s.until(`bool_and(rules = ` + strconv.Itoa(store.Rules) + ` AND finished_at IS NOT NULL AND differences = 1)
+		FROM derivation`)
 	s.is(`bool_and(last_activity = 'enrollment') FROM customers`)
 }
