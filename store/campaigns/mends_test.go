@@ -103,6 +103,8 @@ func TestWhatACampaignNames(t *testing.T) {
 		_, err = w.Update(t.Context(), "s1", c.ID, campaigns.Change{Audience: []byte(`{"segment": "` + id + `"}`)})
 		refused("audience", id, err)
 	}
+	_, err = w.Update(t.Context(), "s1", c.ID, campaigns.Change{Audience: []byte(`{"none": [{"tag": "tag_gone"}]}`)})
+	refused("audience", "tag_gone", err)
 	w.update(c.ID, campaigns.Change{Audience: []byte(`{"segment": "at_risk"}`)})
 	w.exec(`DELETE FROM products WHERE id = 'c1'`)
 	name := "Another"

@@ -19,9 +19,6 @@ func (c *Campaign) named() map[[2]string][]string {
 	if c.Goal != nil {
 		all[[2]string{"goal", "product"}] = []string{c.Goal.Product}
 	}
-	if rule, err := customers.ParseRule(c.rule()); err == nil {
-		all[[2]string{"audience", "segment"}] = rule.Segments()
-	}
 	return all
 }
 
@@ -31,16 +28,15 @@ var there = map[string]string{
 		UNION ALL
 		SELECT FROM enrollments e WHERE e.store_id = $1 AND e.course_id = n.id`,
 	"product": `SELECT FROM products p WHERE p.store_id = $1 AND p.id = n.id`,
-	"segment": `SELECT FROM segments s WHERE s.store_id = $1 AND s.id = n.id`,
 }
 
-// checkNamed refuses courses, products and segments that the store does not have. What was named before may be gone
-// since.
+// checkNamed refuses courses, products, tags and segments that the store does not have. What was named before may be
+// gone since.
 func (c *Campaign) checkNamed(ctx context.Context, tx pgx.Tx, old Campaign) error {
 	before := old.named()
 	for what, ids := range c.named() {
 		added := slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-			return id == "" || slices.Contains(before[what], id) || customers.ReadySegmentOf(id) != nil
+			return id == "" || slices.Contains(before[what], id)
 		})
 		missing, err := pg.Column[string](ctx, tx, `
 			SELECT n.id
@@ -52,6 +48,9 @@ func (c *Campaign) checkNamed(ctx context.Context, tx pgx.Tx, old Campaign) erro
 		if len(missing) > 0 {
 			return pg.Refuse(what[0], "names the %s %q, which the store does not have", what[1], missing[0])
 		}
+	}
+	if rule, err := customers.ParseRule(c.rule()); err == nil && c.rule() != old.rule() {
+		return rule.CheckNamed(ctx, tx, c.store, "audience")
 	}
 	return nil
 }

@@ -241,9 +241,6 @@ func (r Rule) Depth() (depth int) {
 // Segments are the ids of the segments that the rule names.
 func (r Rule) Segments() []string { return r.values("segment", "id") }
 
-// Tags are the ids of the tags that the rule names.
-func (r Rule) Tags() []string { return r.values("tag", "id") }
-
 // values are the values of a part in all leaves about a thing, each once.
 func (r Rule) values(about, part string) (values []string) {
 	for _, leaf := range r.Leaves() {

@@ -104,3 +104,26 @@ func inside(id string, saved map[string]savedSegment, around []string) (rule Rul
 	}
 	return rule, false
 }
+
+// CheckNamed refuses a rule, given as the parameter field, that names tags or segments that the store does not have:
+// none of them would be everyone.
+func (r Rule) CheckNamed(ctx context.Context, db pg.Querier, storeID, field string) error {
+	ready := make([]string, len(ReadySegments))
+	for i, s := range ReadySegments {
+		ready[i] = s.ID
+	}
+	missing, err := pg.Column[string](ctx, db, `
+		SELECT 'tag "' || id || '"'
+		FROM unnest($2::text[]) n(id)
+		WHERE NOT EXISTS (SELECT FROM tags t WHERE t.store_id = $1 AND t.id = n.id)
+		UNION ALL
+		SELECT 'segment "' || id || '"'
+		FROM unnest($3::text[]) n(id)
+		WHERE id <> ALL($4)
+		  AND NOT EXISTS (SELECT FROM segments s WHERE s.store_id = $1 AND s.id = n.id)`,
+		storeID, r.values("tag", "id"), r.Segments(), ready)
+	if err == nil && len(missing) > 0 {
+		err = pg.Refuse(field, "names the %s, which the store does not have", missing[0])
+	}
+	return err
+}

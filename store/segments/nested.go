@@ -41,9 +41,8 @@ func (g *Segment) check() (err error) {
 	return nil
 }
 
-// checkNamed refuses a rule that names tags or segments that the store does not have: none of
-// them would be everyone.
-func checkNamed(ctx context.Context, tx pgx.Tx, store string, g Segment, all []Segment) error {
+// checkNamed refuses a rule that names what the store does not have.
+func (g Segment) checkNamed(ctx context.Context, tx pgx.Tx, store string) error {
 	if g.rule() == nil {
 		return nil
 	}
@@ -51,19 +50,7 @@ func checkNamed(ctx context.Context, tx pgx.Tx, store string, g Segment, all []S
 	if err != nil {
 		return err
 	}
-	for _, id := range r.Segments() {
-		if customers.ReadySegmentOf(id) == nil && !slices.ContainsFunc(all, func(s Segment) bool { return s.ID == id }) {
-			return pg.Refuse("rule", "names the segment %q, which the store does not have", id)
-		}
-	}
-	missing, err := pg.Column[string](ctx, tx, `
-		SELECT id
-		FROM unnest($2::text[]) n(id)
-		WHERE NOT EXISTS (SELECT FROM tags t WHERE t.store_id = $1 AND t.id = n.id)`, store, r.Tags())
-	if err == nil && len(missing) > 0 {
-		err = pg.Refuse("rule", "names the tag %q, which the store does not have", missing[0])
-	}
-	return err
+	return r.CheckNamed(ctx, tx, store, "rule")
 }
 
 // rule is the rule as text; nil: none.

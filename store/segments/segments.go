@@ -133,7 +133,7 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 		if err := checkNested(append(all, g)); err != nil {
 			return err
 		}
-		if err := checkNamed(ctx, tx, storeID, g, all); err != nil {
+		if err := g.checkNamed(ctx, tx, storeID); err != nil {
 			return err
 		}
 		if err := free(ctx, tx, g.Name); err != nil {
@@ -174,7 +174,7 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 		}
 		g = *old
 		if c.Rule != nil {
-			if err := checkNamed(ctx, tx, storeID, g, all); err != nil {
+			if err := g.checkNamed(ctx, tx, storeID); err != nil {
 				return err
 			}
 		}
