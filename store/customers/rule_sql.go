@@ -282,21 +282,24 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 }
 
 // path is a leaf in jsonpath, empty if that cannot say all of it. It takes a fifth of the
-// time, and unlike a subquery it can be asked by several of Postgres' processes.
+// time, and unlike a subquery it can be asked by several of Postgres' processes. Limits come
+// first: they reject more than whether a course is completed, and cost less.
 func (t *Thing) path(r Rule) string {
-	var all []string
+	var all, last []string
 	for _, p := range t.Parts {
 		switch {
 		case len(r.Parts[p.Name]) == 0 || p.SQL == "": // times_min and times_max have none
 		case p.Path == "":
 			return ""
 		case p.yesOrNo() && r.Parts[p.Name][0] == "no":
-			all = append(all, "!"+p.Path)
+			last = append(last, "!"+p.Path)
+		case p.yesOrNo():
+			last = append(last, p.Path)
 		default:
 			all = append(all, p.Path)
 		}
 	}
-	if len(all) == 0 {
+	if all = append(all, last...); len(all) == 0 {
 		return ""
 	}
 	return "$[*] ? (" + strings.Join(all, " && ") + ")"
