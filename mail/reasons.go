@@ -14,7 +14,7 @@ var reasons = map[string]string{
 	"gone":        "Is no customer any more",
 	"address":     "Has an address that mail servers do not take",
 	"merged":      "Got it under another address",
-	"twice":       "Another campaign of the same recipe has mailed them about it",
+	"twice":       "Another campaign of the same recipe mails them about it",
 	"goal":        "Has reached the goal",
 	"cap":         "Got enough mail for now",
 	"postal":      "The store has no postal address",

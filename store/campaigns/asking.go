@@ -246,29 +246,13 @@ func (a *asking) again() string {
 	return had(` AND o.occurrence = r.occurrence`)
 }
 
-// elsewhere is SQL for whether another campaign of the same recipe mailed a customer for the same occurrence: who
-// switches a recipe off and on again has another campaign.
+// elsewhere is SQL for whether another campaign of the same recipe mailed a customer for the same occurrence.
 func (a *asking) elsewhere(ctx context.Context, db pg.Querier) (string, error) {
-	others, err := pg.Column[string](ctx, db, `
-		SELECT id
-		FROM campaigns
-		WHERE store_id = $1
-		  AND recipe = $2
-		  AND recipe <> ''
-		  AND id <> $3
-		  AND state <> 'draft'`, a.c.store, a.c.Recipe, a.c.ID)
-	if err != nil || len(others) == 0 {
+	k, err := kinOf(ctx, db, a.c.store, a.c.ID)
+	if err != nil || !k.has(a.c.Recipe) {
 		return "false", err
 	}
-	return `EXISTS (
-		SELECT
-		FROM runs o
-		JOIN mails m ON m.store_id = o.store_id AND m.email = o.email AND m.campaign_id = o.campaign_id
-			AND m.occurrence = o.occurrence AND m.status IN ('sending', 'sent', 'unknown')
-		WHERE o.campaign_id = ANY(` + a.args.Add(others) + `::text[])
-		  AND o.email = c.email
-		  AND o.occurrence = r.occurrence
-	)`, nil
+	return k.in(a.args).mailed(a.fill("@store", nil), "c.email", a.fill("@campaign", nil), "r.occurrence"), nil
 }
 
 // entering is SQL for who enters now: customer, email, occurrence, about, became_due_at and arm, by address.

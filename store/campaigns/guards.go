@@ -14,8 +14,8 @@ import (
 	"rollcall/store/pg"
 )
 
-// alone refuses a campaign that is to run if another of its recipe runs for the same courses, product and audience:
-// their customers would get the mails of both. Of two that are switched at once the second sees the first.
+// alone refuses a campaign that is to run if another of its recipe runs for one of its courses, and the same product and
+// audience: of what is for both, only one would mail them. Of two that are switched at once the second sees the first.
 func alone(ctx context.Context, tx pgx.Tx, c *Campaign) error {
 	if c.Recipe == "" {
 		return nil
@@ -35,9 +35,9 @@ func alone(ctx context.Context, tx pgx.Tx, c *Campaign) error {
 		return err
 	}
 	for _, o := range others {
-		if o.about() == c.about() {
-			return pg.Conflicts("already_running", "The campaign “%s” (%s) of the same recipe is %s already. Customers would "+
-				"get the mails of both. End that one first, or choose other courses or customers for this one.", o.Name, o.ID,
+		if o.product() == c.product() && o.onlyTo() == c.onlyTo() && o.sharesCourse(c) {
+			return pg.Conflicts("already_running", "The campaign “%s” (%s) of the same recipe is %s already, for the same "+
+				"customers. End that one first, or choose other courses or customers for one of them.", o.Name, o.ID,
 				StateText(o.State))
 		}
 	}
@@ -59,11 +59,22 @@ func (c *Campaign) mayGoOn(ctx context.Context, tx pgx.Tx, about string) error {
 
 // about names the courses, the product and the customers that the campaign is for.
 func (c *Campaign) about() string {
-	product := c.Trigger.Product
+	return asText(slices.Sorted(slices.Values(c.Trigger.Courses)), c.product(), c.onlyTo())
+}
+
+// product names those that the campaign asks about.
+func (c *Campaign) product() string {
 	if c.Goal != nil {
-		product += c.Goal.Product
+		return c.Trigger.Product + c.Goal.Product
 	}
-	return asText(slices.Sorted(slices.Values(c.Trigger.Courses)), product, c.onlyTo())
+	return c.Trigger.Product
+}
+
+// sharesCourse tells whether both campaigns are for one course; of none is for all.
+func (c *Campaign) sharesCourse(o *Campaign) bool {
+	mine, theirs := c.Trigger.Courses, o.Trigger.Courses
+	return len(mine) == 0 || len(theirs) == 0 ||
+		slices.ContainsFunc(mine, func(id string) bool { return slices.Contains(theirs, id) })
 }
 
 // onlyTo is the rule of the audience, the same text for rules that say the same.

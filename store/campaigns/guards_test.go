@@ -58,8 +58,15 @@ func TestOneCampaignOfARecipe(t *testing.T) {
 	w.turn(other, on)
 	_, err = w.Switch(t.Context(), "s1", first, on, w.now)
 	w.conflict(err, "already_running")
+	// All courses are some of them, too.
 	one := w.draft(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}})
+	_, err = w.Switch(t.Context(), "s1", one.ID, on, w.now)
+	w.conflict(err, "already_running")
+	w.update(other, campaigns.Change{Trigger: &campaigns.Trigger{Question: "not_started", Courses: []string{"c2"}}})
 	w.turn(one.ID, on)
+	both := w.draft(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1", "c2"}})
+	_, err = w.Switch(t.Context(), "s1", both.ID, on, w.now)
+	w.conflict(err, "already_running")
 	_, err = w.Update(t.Context(), "s1", one.ID, campaigns.Change{Trigger: &campaigns.Trigger{Question: "not_started"}})
 	w.conflict(err, "already_running")
 	w.update(one.ID, campaigns.Change{Audience: []byte(`{"customer": {"status": "active"}}`)})
@@ -157,6 +164,9 @@ func TestAWidenedSegmentIsConfirmedAgain(t *testing.T) {
 	w.want(state, fmt.Sprintf("on %d %d", now, now+3))
 }
 
+// leads are all who only enrolled: other customers than all, though they may be the same.
+var leads = []byte(`{"customer": {"type": "lead"}}`)
+
 // Of two campaigns of a recipe that are for one course both, one mails a customer for it, also if both have a mail that
 // waits: that which is first in the order of mails. The reason says so of the other.
 func TestOneMailOfARecipe(t *testing.T) {
@@ -166,7 +176,7 @@ func TestOneMailOfARecipe(t *testing.T) {
 		w.keepEnrolled("ann@x.example", "bob@x.example")
 		w.agreed("ann@x.example", "bob@x.example")
 		all := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
-		w.make(campaigns.FromRecipe{Recipe: "not_started", Courses: []string{"c1"}}, campaigns.Change{Class: &class})
+		w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class, Audience: leads})
 		last := 2
 		w.update(all.ID, campaigns.Change{Priority: &last})
 		w.tick(day)

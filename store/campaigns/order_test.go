@@ -55,6 +55,50 @@ func TestPreviewNamesWhatIsSent(t *testing.T) {
 	}
 }
 
+// Of two campaigns of a recipe that are for the same customers, previews say which one mails them, and of the other that
+// it does not: whichever of them workers come to first, and also if one may not mail some of them today.
+func TestPreviewOfOneRecipe(t *testing.T) {
+	t.Parallel()
+	for i, class := range []string{campaigns.Service, campaigns.Marketing, campaigns.Service, campaigns.Marketing} {
+		w := newWorld(t)
+		w.keepEnrolled("ann@x.example", "bob@x.example")
+		w.agreed("ann@x.example", "bob@x.example")
+		news := w.once("News", 0)
+		news = w.update(news.ID, campaigns.Change{Audience: []byte(`{"customer": {"q": "ann"}}`)})
+		five, two, other := 5, 2, campaigns.Marketing
+		both := []campaigns.Campaign{
+			w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class, Priority: &five}),
+			w.make(campaigns.FromRecipe{Recipe: "not_started"},
+				campaigns.Change{Class: &other, Priority: &two, Audience: leads}),
+		}
+		w.now = w.now.Add(day)
+		w.turn(news.ID, campaigns.Order{To: campaigns.On, Count: number(1)})
+		expected := w.expected(append(both, news), map[string]bool{})
+		w.wantLines(w.previewed(both[0].ID, w.now), map[string][]string{
+			campaigns.Service:   {"ann@x.example first course:c1", "bob@x.example first course:c1 twice"},
+			campaigns.Marketing: {"ann@x.example first course:c1 cap", "bob@x.example first course:c1 twice"},
+		}[class]...)
+		for range 3 {
+			if _, err := w.Look(t.Context(), w.now, time.Microsecond); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.exec(`UPDATE campaigns SET stepped_at = CASE WHEN id = $1 THEN '-infinity' ELSE now() END`, both[i/2].ID)
+		for worked := true; worked; {
+			var err error
+			if worked, err = w.Step(t.Context(), w.now); err != nil {
+				t.Fatal(err)
+			}
+			w.send()
+		}
+		got := w.rows(`SELECT concat_ws(' ', email, campaign_id, step, occurrence) FROM mails WHERE status = 'sent'
+			ORDER BY 1`)
+		if diff := cmp.Diff(expected, got); diff != "" {
+			t.Errorf("%d, %s: -previewed +sent\n%s", i, class, diff)
+		}
+	}
+}
+
 // Of two runs that got as far when a merge brings them together, the one goes on that waits longer, and not one that
 // was left out: whichever of the customers entered first. No one is mailed twice, nor sooner than the step waits.
 func TestMergeOfEqualRuns(t *testing.T) {

@@ -44,11 +44,14 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 	} else {
 		verdicts = ` NULL`
 	}
-	twice, apart, err := twice(ctx, tx, storeID, args)
+	alike, err := kinOf(ctx, tx, storeID, "")
 	if err != nil {
 		return said, err
 	}
-	said.Apart = apart
+	k := alike.in(args)
+	if k.all != "" {
+		said.Apart = `coalesce(` + k.shared() + `, m.id::text)`
+	}
 	said.Skip = `
 		SELECT CASE WHEN m.class <> 'test' THEN coalesce(
 			CASE coalesce((SELECT ` + resends + ` FROM campaigns k WHERE k.id = m.campaign_id), 'ended')
@@ -67,59 +70,25 @@ func (s *Campaigns) Skips(ctx context.Context, tx pgx.Tx, storeID string, args *
 				ORDER BY r.twin <> 0
 				LIMIT 1
 			),
-			` + twice + `) END`
+			` + k.skip() + `) END`
 	said.Class, said.Version = asTheyAre(on, args)
-	said.Behind, err = behind(ctx, tx, on, said.Class, args)
+	said.Behind, err = behind(ctx, tx, on, k, said.Class, args)
 	return said, err
-}
-
-// twice is SQL for why a mail m is not sent, as another campaign of the same recipe mailed the customer for the same
-// occurrence, or NULL. And it is SQL for what two such mails have in common that are due at one moment; empty: there
-// are none.
-func twice(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (skip, apart string, err error) {
-	var ids, recipes []string
-	err = tx.QueryRow(ctx, `
-		SELECT array_agg(id), array_agg(recipe)
-		FROM (
-			SELECT id, recipe, count(*) OVER (PARTITION BY recipe) AS alike
-			FROM campaigns
-			WHERE store_id = $1
-			  AND recipe <> ''
-			  AND state <> 'draft'
-		) c
-		WHERE alike > 1`, storeID).Scan(&ids, &recipes)
-	if err != nil || len(ids) == 0 {
-		return "NULL", "", err
-	}
-	all, theirs := args.Add(ids)+"::text[]", args.Add(recipes)+"::text[]"
-	recipe := func(of string) string { return `(` + theirs + `)[array_position(` + all + `, ` + of + `.campaign_id)]` }
-	return `CASE WHEN m.campaign_id = ANY(` + all + `) AND EXISTS (
-				SELECT
-				FROM mails o
-				WHERE o.store_id = m.store_id
-				  AND o.email = m.email
-				  AND o.occurrence = m.occurrence
-				  AND o.campaign_id <> m.campaign_id
-				  AND o.class <> 'test'
-				  AND (o.status || '' IN ('sending', 'sent', 'unknown') -- they are found by the customer
-					OR o.status || '' = 'due' AND o.reason = 'again') -- the provider may have taken it
-				  AND ` + recipe("o") + ` = ` + recipe("m") + `
-			) THEN 'twice' END`,
-		`(CASE WHEN m.class <> 'test' AND m.campaign_id = ANY(` + all + `) THEN ` + recipe("m") + ` || ' ' || m.occurrence
-			ELSE m.id::text END) COLLATE "C"`, nil
 }
 
 // behindFor is how long a mail waits for a run that is to go before it: a step that fails holds no other campaign up.
 const behindFor = time.Hour
 
 // behind is SQL for whether a run of a mail's customer whose step is due, and has not had its turn yet, goes before
-// the mail. Which of several campaigns mails a customer does so not depend on whose steps workers come to first.
-func behind(ctx context.Context, tx pgx.Tx, on []Campaign, class string, args *pg.Arguments) (string, error) {
+// the mail: of marketing, of which there is only so much, or of another campaign of its recipe. Which of several
+// campaigns mails a customer does so not depend on whose steps workers come to first.
+func behind(ctx context.Context, tx pgx.Tx, on []Campaign, k kinSQL, class string, args *pg.Arguments) (string, error) {
 	now, _ := (*args)[0].(time.Time)
-	ids, priorities := []string{}, []int{}
+	ids, marketing, priorities := []string{}, []bool{}, []int{}
 	for _, c := range on {
-		if c.Class == Marketing {
+		if c.Class == Marketing || k.has(c.Recipe) {
 			ids, priorities = append(ids, c.ID), append(priorities, c.Priority)
+			marketing = append(marketing, c.Class == Marketing)
 		}
 	}
 	due := ` r.ended_at IS NULL AND r.step <> '' AND r.arm <> 'held' AND r.next_at BETWEEN `
@@ -136,14 +105,18 @@ func behind(ctx context.Context, tx pgx.Tx, on []Campaign, class string, args *p
 		return "false", err
 	}
 	// Runs are looked up by the customer: of other campaigns priority is NULL, which is before nothing.
-	return `(` + class + ` = 'marketing' AND EXISTS (
+	nth := `[array_position(` + args.Add(ids) + `::text[], r.campaign_id)]`
+	return `((` + class + ` = 'marketing' OR ` + k.shared() + ` IS NOT NULL) AND EXISTS (
 				SELECT
 				FROM runs r
 				WHERE r.store_id = m.store_id
 				  AND r.email = m.email
 				  AND` + due + args.Add(now.Add(-behindFor)) + ` AND $1
-				  AND ((` + args.Add(priorities) + `::integer[])[array_position(` + args.Add(ids) + `::text[], r.campaign_id)],
-					r.next_at, r.campaign_id, r.occurrence) < (m.priority, m.due_at, m.campaign_id, m.occurrence)
+				  AND ((` + args.Add(priorities) + `::integer[])` + nth + `, r.next_at, r.campaign_id, r.occurrence)
+					< (m.priority, m.due_at, m.campaign_id, m.occurrence)
+				  AND (` + class + ` = 'marketing' AND (` + args.Add(marketing) + `::boolean[])` + nth + `
+					OR r.campaign_id <> m.campaign_id
+						AND ` + k.recipe("r.campaign_id") + ` || ' ' || r.occurrence = ` + k.shared() + `)
 			))`, nil
 }
 
