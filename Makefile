@@ -42,6 +42,7 @@ test: setup-test vet ## all that CI checks
 
 test-long: setup-test ## the laws under many more draws (-rapid.checks=300)
 	go test -timeout 60m ./facts ./history ./store ./store/campaigns ./store/inbox ./web -rapid.checks=300 $(ARGS)
+	go test -timeout 60m ./web -run TestNothingHostile -sweep.all
 	go test -timeout 60m ./store/customers -run 'TestRules|TestFilters' -rule.stores=20
 	go test -timeout 60m ./store/campaigns -run TestSimulation -simulation.people=10000 -simulation.days=120
 	go test -timeout 30m ./cmd/rollcall -run TestMailKilled -mail.mails=5000 -mail.kills=50

@@ -37,7 +37,7 @@ func violations(t *testing.T, p *browser.Page) []string {
 	if !browser.Eval[bool](p, `"axe" in window`) {
 		browser.Eval[bool](p, source+"\n;true")
 	}
-	return browser.Eval[[]string](p, `axe.run({resultTypes: ["violations"], preload: false}).then(found =>
+	return browser.Eval[[]string](p, `axe.run({resultTypes: ["violations"], preload: false, iframes: false}).then(found =>
 		found.violations.flatMap(v => v.nodes.map(n => [v.id, v.help, n.html.slice(0, 200), n.failureSummary].join("; "))))`)
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/base64"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,6 +30,16 @@ var hostileValues = []string{
 	"99999h", "0w", "infinity", "now", "epoch",
 	strings.Repeat("a", 300), strings.Repeat("é", 4100), strings.Repeat("%", 4100), strings.Repeat("a ", 100),
 	strings.Repeat("9", 400),
+}
+
+var sweepAll = flag.Bool("sweep.all", false, "ask pages with every hostile value too, as the API is")
+
+// values are those that a route is asked with: pages read with what the API reads with.
+func values(path string) []string {
+	if *sweepAll || strings.HasPrefix(path, "/api/") {
+		return hostileValues
+	}
+	return few
 }
 
 // few are those of them that have found something out elsewhere.
@@ -145,7 +156,7 @@ func (s *sweep) paths(r route) {
 		if !strings.Contains(r.path, part) {
 			continue
 		}
-		for _, value := range hostileValues {
+		for _, value := range values(r.path) {
 			method := r.method
 			if method == "" {
 				method = "GET"
@@ -177,11 +188,11 @@ func (s *sweep) queries(r route) {
 	for _, query := range []string{"%", "%zz", "a;b", "=", "%ff=%ff", "%00=%00", strings.Repeat("a=1&", 2000)} {
 		s.ask("GET", path+"?"+query, "", "")
 	}
-	values := hostileValues
-	if !strings.HasPrefix(r.path, "/api/") || r.path == core.CSVRoute {
-		values = few // the API's lists read the same filters by the same table
+	names, those := s.params(r), values(r.path)
+	if slices.Contains(names, "not_course") && r.path != "/api/stores/{store}/customers" && !*sweepAll {
+		those = few // the filters are those of the list
 	}
-	s.query(r, s.params(r), values)
+	s.query(r, names, those)
 	if !strings.HasPrefix(r.path, "/api/") {
 		s.query(r, append(moreParams, "cursor"), few)
 	}
@@ -301,14 +312,14 @@ func (s *sweep) bodies(r route) {
 		s.ask(r.method, path, "application/json", body)
 	}
 	for name, rest := range said[r.path[strings.LastIndex(r.path, "/"):]] {
-		var values []string
-		for _, v := range hostileValues {
-			values = append(values, strings.ReplaceAll(fmt.Sprintf("%q", v), `\x`, `\u00`))
+		var all []string
+		for _, v := range values(r.path) {
+			all = append(all, strings.ReplaceAll(fmt.Sprintf("%q", v), `\x`, `\u00`))
 		}
-		values = append(values, `"\ud800"`, `"\udfff\ud800"`, `["\ud800"]`, `["\u0000"]`, "1e400", "-1",
+		all = append(all, `"\ud800"`, `"\udfff\ud800"`, `["\ud800"]`, `["\u0000"]`, "1e400", "-1",
 			"1"+strings.Repeat("0", 30), "null", "true", "{}", "[[]]",
 			"\"\xff\"", "9223372036854775807", "1.5")
-		for _, value := range values {
+		for _, value := range all {
 			s.ask(r.method, path, "application/json", fmt.Sprintf("{%q:%s%s}", name, value, strings.TrimSuffix(","+rest, ",")))
 		}
 	}
@@ -321,7 +332,7 @@ func (s *sweep) forms(r route) {
 	}
 	for name, rest := range said[r.path[strings.LastIndex(r.path, "/"):]] {
 		rest = strings.NewReplacer(`":"`, "=", `","`, "&", `"`, "").Replace(rest)
-		for _, value := range hostileValues {
+		for _, value := range values(r.path) {
 			s.ask(r.method, s.path(r), "application/x-www-form-urlencoded", name+"="+url.QueryEscape(value)+"&"+rest)
 		}
 	}

@@ -194,13 +194,17 @@ func (p *Page) Press(keys string) {
 	}
 }
 
-// Type focuses a field, empties it and types into it.
+// Type focuses a field, empties it and types into it; what has more than a hundred letters it pastes.
 func (p *Page) Type(selector, text string) {
 	p.t.Helper()
 	p.do("type into "+selector, chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Focus(chromedp.CSS(selector)))
 	p.do("type into "+selector, chromedp.Evaluate[chromedp.Void](`document.activeElement.select()`))
 	if text == "" {
 		p.Press("\b")
+	}
+	if len(text) > 100 {
+		call(p, input.InsertText, input.InsertTextParams{Text: text})
+		return
 	}
 	p.Press(text)
 }
