@@ -16,6 +16,7 @@ import (
 type MailEvent struct {
 	Source  string    `json:"source"`
 	ID      string    `json:"event_id"`
+	Inbox   string    `json:"inbox_id,omitempty"` // of the event, if that is another
 	MailID  *int64    `json:"mail_id,omitempty"` // ours, if the report has it
 	Message string    `json:"message,omitempty"` // the provider's id of the mail
 	Kind    string    `json:"kind"`
@@ -54,7 +55,9 @@ func readMailEvent(e Event) (Set, error) {
 	case m.MailID == nil && m.Message == "":
 		return Set{}, malformed("%s event %s (%s): names no message", e.Source, e.ID, e.Type)
 	}
-	m.Source, m.ID = e.Source, first(m.ID, e.ID)
+	if m.Source, m.ID = e.Source, first(m.ID, e.ID); m.ID != e.ID {
+		m.Inbox = e.ID
+	}
 	if m.At.IsZero() || m.At.After(e.OccurredAt.Add(MaxAhead)) {
 		m.At = e.OccurredAt
 	}

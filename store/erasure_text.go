@@ -230,6 +230,17 @@ var mentions = []mention{
 	},
 }
 
+// keepHashes keeps of the mails that went to a person what a report on them needs that comes later: a complaint stops
+// the address under its hash.
+var keepHashes = `
+	INSERT INTO erased_mails (mail_id, store_id, hash, provider, provider_id, tries, made_at, claimed_at)
+	SELECT id, store_id, ` + AddressHash("email") + `, provider, provider_id, tries, made_at, claimed_at
+	FROM mails
+	WHERE ` + theirMails + `
+	  AND class <> 'test'
+	  AND status IN ('sending', 'sent', 'unknown', 'failed')
+	ON CONFLICT DO NOTHING`
+
 // theirMails is SQL for the mails that went to a person, or are to go.
 const theirMails = `email = ANY(@addresses) AND @store IN ('', store_id) AND made_at <= @before`
 
@@ -304,6 +315,7 @@ func pattern(ids []identity) string {
 func (f *erasureFilter) eraseText(ctx context.Context, args pgx.NamedArgs) (err error) {
 	defer pg.Wrap(&err, "store.eraseText")
 	var batch pgx.Batch
+	batch.Queue(keepHashes, args)
 	for _, m := range mentions {
 		if m.set == "" {
 			batch.Queue(`DELETE FROM `+m.table+` WHERE `+m.where, args)

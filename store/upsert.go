@@ -81,7 +81,7 @@ var (
 	consentsTable = newTable[facts.Consent]("mail_consents", "store_id user_id email kind", "version",
 		alwaysNamed("state said_at source wording"), nil)
 	mailEventsTable = newTable[facts.MailEvent]("mail_events", "source event_id", "version",
-		alwaysNamed("mail_id message kind at verdict detail"), nil)
+		alwaysNamed("mail_id message kind at verdict detail"), map[string]string{"inbox_id": "GREATEST"})
 )
 
 // Several status changes of a subscription may carry the same second. They form a chain

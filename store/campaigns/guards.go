@@ -6,16 +6,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/mail"
 	"rollcall/store/customers"
+	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
-// alone refuses a campaign that is to run if another of its recipe runs for one of its courses, and the same product and
-// audience: of what is for both, only one would mail them. Of two that are switched at once the second sees the first.
+// alone refuses a campaign that is to run if another of its recipe runs for one of its courses, the same product and
+// the same audience: only one of them would mail their customers. Of two that are switched at once the second sees the
+// first.
 func alone(ctx context.Context, tx pgx.Tx, c *Campaign) error {
 	if c.Recipe == "" {
 		return nil
@@ -143,25 +146,54 @@ func (s *Campaigns) Lacks(ctx context.Context, storeID string, c Campaign) (lack
 
 // leadsNowhere is Lacks.
 func (c *Campaign) leadsNowhere(ctx context.Context, db pg.Querier) (string, error) {
-	nth := slices.IndexFunc(c.Steps, func(st Step) bool {
+	s, err := storemail.SettingsIn(ctx, db, c.store)
+	if nth := c.nowhere(s); err == nil && nth >= 0 {
+		return fmt.Sprintf("Step %d “%s” uses {link}, and the store has not said where links lead. Write that into its mail "+
+			"settings, or take {link} out of the text.", nth+1, c.Steps[nth].Mail.Subject), nil
+	}
+	return "", err
+}
+
+// nowhere is the first step whose text has a {link} that leads nowhere with some settings; -1: there is none.
+func (c *Campaign) nowhere(s storemail.Settings) int {
+	q := QuestionNamed(c.Trigger.Question)
+	if q == nil || q.About == anInvoice || q.About == aCheckout || // those have links of Stripe
+		s.HomeURL != "" || q.About == aCourse && s.CourseURL != "" {
+		return -1
+	}
+	return slices.IndexFunc(c.Steps, func(st Step) bool {
 		return slices.ContainsFunc([]*Text{st.Mail, st.B}, func(t *Text) bool {
 			return t != nil && (mail.NeedsLink(t.Subject) || mail.NeedsLink(t.Body))
 		})
 	})
-	q := QuestionNamed(c.Trigger.Question)
-	if nth < 0 || q == nil || q.About == anInvoice || q.About == aCheckout { // those have links of Stripe
-		return "", nil
+}
+
+// SaveSettings is the Save of mails, and refuses to take away where links lead while a campaign that is on needs that.
+func (s *Campaigns) SaveSettings(ctx context.Context, storeID string, to storemail.Settings) (err error) {
+	defer pg.Wrap(&err, "campaigns.SaveSettings(%q)", storeID)
+	mails := storemail.New(s.Store, s.Skips)
+	old, _, err := mails.Settings(ctx, storeID)
+	if err != nil {
+		return err
 	}
-	var home, course string
-	err := db.QueryRow(ctx, `
-		SELECT coalesce(max(home_url), ''), coalesce(max(course_url), '')
-		FROM mail_settings
-		WHERE store_id = $1`, c.store).Scan(&home, &course)
-	if err != nil || home != "" || q.About == aCourse && course != "" {
-		return "", err
+	on, err := pgx.CollectRows(pg.Query(ctx, s.Pool, selectCampaigns+`
+		WHERE store_id = $1
+		  AND state = 'on'
+		ORDER BY name, id`, storeID), scan)
+	if err != nil {
+		return err
 	}
-	return fmt.Sprintf("Step %d “%s” uses {link}, and the store has not said where links lead. Write that into its mail "+
-		"settings, or take {link} out of the text.", nth+1, c.Steps[nth].Mail.Subject), nil
+	var names []string
+	for i := range on {
+		if on[i].nowhere(to) >= 0 && on[i].nowhere(old) < 0 {
+			names = append(names, "“"+on[i].Name+"”")
+		}
+	}
+	if len(names) > 0 {
+		return pg.Refuse("home_url", "is where {link} leads in mails of %s, which is on: pause or end it first, or take "+
+			"{link} out of its texts", strings.Join(names, ", "))
+	}
+	return mails.Save(ctx, storeID, to)
 }
 
 // ready refuses a campaign whose mails could not be sent, and says what to do.

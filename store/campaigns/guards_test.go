@@ -177,16 +177,16 @@ func TestOneMailOfARecipe(t *testing.T) {
 		w.agreed("ann@x.example", "bob@x.example")
 		all := w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class})
 		w.make(campaigns.FromRecipe{Recipe: "not_started"}, campaigns.Change{Class: &class, Audience: leads})
-		last := 2
+		last := 4
 		w.update(all.ID, campaigns.Change{Priority: &last})
 		w.tick(day)
 		w.want(`SELECT count(*)::text FROM mails WHERE status = 'due'`, `4`)
 		w.send()
 		w.want(`SELECT concat_ws(' ', email, priority, status, reason) FROM mails ORDER BY 1`, `
-			ann@x.example 0 sent
-			ann@x.example 2 skipped twice
-			bob@x.example 0 sent
-			bob@x.example 2 skipped twice`)
+			ann@x.example 3 sent
+			ann@x.example 4 skipped twice
+			bob@x.example 3 sent
+			bob@x.example 4 skipped twice`)
 	}
 }
 

@@ -158,6 +158,38 @@ func TestAMailThatLeadsNowhere(t *testing.T) {
 	w.conflict(err, "not_ready")
 }
 
+// Where links lead cannot be taken away while a mail of a campaign that is on needs it; the refusal names it. What is
+// no worse than before can be saved.
+func TestLinksLeadSomewhereWhileCampaignsAreOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.draft(campaigns.FromRecipe{Recipe: "not_started"})
+	w.turn(w.draft(campaigns.FromRecipe{Recipe: "payment_failed"}).ID, campaigns.Order{To: campaigns.On})
+	w.turn(c.ID, campaigns.Order{To: campaigns.On})
+	settings, _, err := w.mails().Settings(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(home, course, wrong string) {
+		t.Helper()
+		settings.HomeURL, settings.CourseURL = home, course
+		err := w.SaveSettings(t.Context(), "s1", settings)
+		var bad *pg.BadParam
+		if errors.As(err, &bad); (wrong == "") != (err == nil) || bad != nil && (bad.Name != "home_url" ||
+			!strings.Contains(bad.Reason, wrong)) {
+			t.Errorf("%q %q: %v", home, course, err)
+		}
+	}
+	const courses = "https://s.example/{course}"
+	save("", "", "“Not started”, which")
+	save("", courses, "")
+	save("", "", "“Not started”, which")
+	w.turn(c.ID, campaigns.Order{To: campaigns.Paused})
+	save("", "", "")
+	w.exec(`UPDATE campaigns SET state = 'on'`) // before this was asked
+	save("", "", "")
+}
+
 // Results name steps in their order, count who got a mail and how often links were followed; and who types a number in
 // reads how many of them would get no mail.
 func TestWhatResultsSay(t *testing.T) {

@@ -55,8 +55,8 @@ func TestPreviewNamesWhatIsSent(t *testing.T) {
 	}
 }
 
-// Of two campaigns of a recipe that are for the same customers, previews say which one mails them, and of the other that
-// it does not: whichever of them workers come to first, and also if one may not mail some of them today.
+// Of two campaigns of a recipe that are for the same customers, previews say which one mails them, and that the other
+// does not: whichever of them workers come to first, and also if one may not mail some of them today.
 func TestPreviewOfOneRecipe(t *testing.T) {
 	t.Parallel()
 	for i, class := range []string{campaigns.Service, campaigns.Marketing, campaigns.Service, campaigns.Marketing} {

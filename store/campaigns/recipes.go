@@ -25,14 +25,15 @@ func (st Step) when(t Test) Step {
 	return st
 }
 
-// Recipes are all of them.
+// Recipes are all of them. Each has a turn of its own: first what is about money or a date, then other service, then
+// marketing, and last what can wait longest.
 var Recipes = []Recipe{
 	{
 		Name: "not_started", Label: "Not started",
 		Why: "The first lesson is the hardest. A kind reminder brings people back while they still know why they came.",
 		Campaign: Campaign{
 			Class: Service, Trigger: Trigger{Question: "not_started", Numbers: map[string]int{"days": 7}},
-			Goal: &Test{Fact: "started"}, Within: days(14),
+			Goal: &Test{Fact: "started"}, Within: days(14), Priority: 3,
 			Steps: []Step{
 				mailing("first", 0, "{course} is waiting for you", `Hi {first_name},
 
@@ -64,7 +65,7 @@ Is it the wrong course, or the wrong time? Answer this mail and tell me. It help
 		Why: "People who stop in the middle rarely say so. Ask them what is in the way.",
 		Campaign: Campaign{
 			Class: Service, Trigger: Trigger{Question: "stuck", Numbers: map[string]int{"days": 14, "times": 2}},
-			Goal: &Test{Fact: "progressed"}, Within: days(14),
+			Goal: &Test{Fact: "progressed"}, Within: days(14), Priority: 4,
 			Steps: []Step{
 				mailing("ask", 0, "Where are you in {course}?", `Hi {first_name},
 
@@ -88,7 +89,7 @@ Is there a lesson that does not make sense? Answer this mail and tell me which o
 		Why: "Those who finish a course are your happiest customers. Show them the next one.",
 		Campaign: Campaign{
 			Class: Marketing, Trigger: Trigger{Question: "completed", Numbers: map[string]int{"days": 1}},
-			Goal: &Test{Fact: "has"}, Within: days(30),
+			Goal: &Test{Fact: "has"}, Within: days(30), Priority: 6,
 			Steps: []Step{
 				mailing("next", 0, "You finished {course}. Well done!", `Hi {first_name},
 
@@ -110,7 +111,7 @@ And if you have a minute: what did you like, and what was missing? Just answer t
 		Why: "Most failed payments are expired cards. People fix them if they know, and if it takes one click.",
 		Campaign: Campaign{
 			Class: Service, Trigger: Trigger{Question: "payment_failed", Numbers: map[string]int{"hours": 0}},
-			Goal: &Test{Fact: "paid"}, NotAfter: days(7), Within: days(14), Priority: 1,
+			Goal: &Test{Fact: "paid"}, NotAfter: days(7), Within: days(14),
 			Steps: []Step{
 				mailing("first", 0, "Your payment for {product} did not go through", `Hi {first_name},
 
@@ -149,7 +150,7 @@ If you want to stop, you need not do anything. Thank you for having been with us
 		Why: "Some who leave only needed a break. Ask once, kindly, and once more a month later.",
 		Campaign: Campaign{
 			Class: Marketing, Trigger: Trigger{Question: "unsubscribed", Numbers: map[string]int{"days": 7}},
-			Goal: &Test{Fact: "subscribed"}, Within: days(30),
+			Goal: &Test{Fact: "subscribed"}, Within: days(30), Priority: 7,
 			Steps: []Step{
 				mailing("ask", 0, "What could we have done better?", `Hi {first_name},
 
@@ -179,7 +180,7 @@ This is the last mail about it. I wish you all the best.
 		Why: "People who have not been seen for a month are about to forget you. One mail finds those who only lost the way.",
 		Campaign: Campaign{
 			Class: Marketing, Trigger: Trigger{Question: "silent", Numbers: map[string]int{"days": 30}},
-			Goal: &Test{Fact: "back"}, Within: days(90), Priority: 7,
+			Goal: &Test{Fact: "back"}, Within: days(90), Priority: 9,
 			Steps: []Step{
 				mailing("miss", 0, "We have not seen you for a while", `Hi {first_name},
 
@@ -203,7 +204,7 @@ If you need help, or if you miss something, just answer this mail.
 		Why: "Those who liked what you gave away are the most likely to buy.",
 		Campaign: Campaign{
 			Class: Marketing, Trigger: Trigger{Question: "free", Numbers: map[string]int{"days": 14}},
-			Goal: &Test{Fact: "paying"}, Within: days(30),
+			Goal: &Test{Fact: "paying"}, Within: days(30), Priority: 8,
 			Steps: []Step{
 				mailing("offer", 0, "How did you like {course}?", `Hi {first_name},
 
@@ -233,7 +234,7 @@ If one of these helps you to get there, I would be glad to have you in it:
 		Why: "They wanted it enough to type in their address. A link to where they stopped is all that many need.",
 		Campaign: Campaign{
 			Class: Marketing, Trigger: Trigger{Question: "left_checkout", Numbers: map[string]int{"hours": 1}},
-			Goal: &Test{Fact: "bought_it"}, Within: days(7), Priority: 2,
+			Goal: &Test{Fact: "bought_it"}, Within: days(7), Priority: 5,
 			Steps: []Step{
 				mailing("first", 0, "You left something behind", `Hi {first_name},
 
@@ -261,7 +262,7 @@ If you have changed your mind, that is fine. There will be no more mails about i
 		Why: "Good beginnings make good endings: say hello, and look after those who have not started after three days.",
 		Campaign: Campaign{
 			Class: Service, Trigger: Trigger{Question: "enrolled", Numbers: map[string]int{"days": 0}},
-			Goal: &Test{Fact: "progress", Number: 20}, Within: days(14), Priority: 3,
+			Goal: &Test{Fact: "progress", Number: 20}, Within: days(14), Priority: 2,
 			Steps: []Step{
 				mailing("hello", 0, "Welcome to {course}", `Hi {first_name},
 
@@ -290,7 +291,7 @@ you have not opened **{course}** yet. The first lesson takes only a few minutes:
 		Name: "renewal", Label: "Renewal ahead",
 		Why: "A reminder before a yearly charge is fair, and saves you disputes and refunds.",
 		Campaign: Campaign{
-			Class: Service, Trigger: Trigger{Question: "renewal", Numbers: map[string]int{"days": 14}},
+			Class: Service, Trigger: Trigger{Question: "renewal", Numbers: map[string]int{"days": 14}}, Priority: 1,
 			Steps: []Step{
 				mailing("ahead", 0, "{product} renews soon", `Hi {first_name},
 

@@ -24,15 +24,35 @@ const (
 
 // theMails is SQL for the mail m of a ticket, $1 to $5: its row, if it has one, and what the ticket says. The row has
 // the address at which the customer lives now. One of another store or campaign has its id since a backup was restored.
+// Without a row the customer is looked for who had the address of the ticket before.
 var theMails = `(
 		SELECT m.id, m.store_id, m.campaign_id, m.class, m.email, ` + store.AddressHash("m.email") + ` AS hash
-		FROM mails m
-		WHERE m.id = $1
-		  AND ($5::bytea IS NULL OR (m.store_id, m.campaign_id) = ($2, $3))
+		FROM ` + theRow + `
 		UNION ALL
 		SELECT $1, $2, $3, $4, NULL, $5
 		WHERE $5::bytea IS NOT NULL
+		UNION ALL
+		SELECT $1, $2, $3, $4, c.email, ` + store.AddressHash("c.email") + `
+		FROM customers c
+		WHERE c.store_id = $2
+		  AND $5::bytea IS NOT NULL
+		  AND NOT EXISTS (SELECT FROM ` + theRow + `)
+		  AND c.id IN (
+			SELECT o.id
+			FROM links l
+			JOIN users u ON u.id = l.subject
+			JOIN customers o ON o.store_id = $2 AND o.email = u.email
+			WHERE l.relation = 'address'
+			  AND ` + store.AddressHash("CASE WHEN l.object <> u.email THEN l.object END") + ` = $5 -- of those who moved
+			UNION ALL
+			SELECT g.into_id
+			FROM customer_merges g
+			WHERE g.store_id = $2
+			  AND ` + store.AddressHash("g.from_email") + ` = $5
+		  )
 	)`
+
+const theRow = `mails m WHERE m.id = $1 AND ($5::bytea IS NULL OR (m.store_id, m.campaign_id) = ($2, $3))`
 
 func arguments(t mail.Ticket, more ...any) []any {
 	return append([]any{t.Mail, t.Store, t.Campaign, t.Class, t.Hash}, more...)
@@ -111,9 +131,9 @@ var theStops = `mail_stops s
 		  )`
 
 // Unsubscribe keeps that the recipient of a mail wants no more in a scope: at the address that it went to, and at the
-// one where they live now. That of a mail without a campaign has no kind, so it is the store. Who wants no news in a
-// mail of service wants no more of its kind either: else the next one comes. That stop is of no mail, so that a press
-// counts once.
+// one where they live now. That of a mail without a campaign has no kind, so it is the store. Who wants no news
+// wants no more of its kind either: it may be of service, or become so, and the next one would come. That stop is of no
+// mail, so that a press counts once.
 func (r *Recipients) Unsubscribe(ctx context.Context, t mail.Ticket, scope string, now time.Time) (err error) {
 	defer pg.Wrap(&err, "mail.Unsubscribe(%d, %q)", t.Mail, scope)
 	_, err = r.Pool.Exec(ctx, `
@@ -127,7 +147,7 @@ func (r *Recipients) Unsubscribe(ctx context.Context, t mail.Ticket, scope strin
 			CASE WHEN s.scope = $6 THEN m.id END
 		FROM `+theMails+` m
 		JOIN unnest(ARRAY[$6, 'kind']) WITH ORDINALITY s(scope, nth)
-			ON s.nth = 1 OR $6 <> 'kind' AND m.class = 'service' AND m.campaign_id <> ''
+			ON s.nth = 1 OR $6 <> 'kind' AND m.campaign_id <> ''
 		WHERE m.class <> 'test'
 		ON CONFLICT DO NOTHING`, arguments(t, scope, now)...)
 	return err

@@ -73,8 +73,8 @@ func TestLeavingByMailsThatAreGone(t *testing.T) {
 			t.Errorf("%s, after leaving: %+v %v", name, standing, err)
 		}
 		stopsOfAnn := `SELECT store_id || '/' || campaign_id || '/' || reason FROM mail_stops WHERE hash = ` + hashOfAnn
-		want(t, m, stopsOfAnn, "s1//unsubscribed")
-		want(t, m, `SELECT count(*)::text FROM mail_stops`, "1") // and of no one else
+		want(t, m, stopsOfAnn+` ORDER BY 1`, "s1//unsubscribed", "s1/c1/unsubscribed")
+		want(t, m, `SELECT count(*)::text FROM mail_stops`, "2") // and of no one else
 		exec(t, m, backAgain...)
 		exec(t, m, `UPDATE mail_settings SET rest_until = '-infinity', lease_until = NULL`)
 		if got := claim(t, m, noon); len(got) > 0 {
@@ -108,21 +108,55 @@ func TestLeavingAfterAMove(t *testing.T) {
 	}
 }
 
-// Who wants no news any more by a mail of service gets none of its kind either, from this store; other service still
-// comes. It is one press, so it counts once. Back again, both come.
+// A recipient whose mail is not stored any more, and who has another address by now, leaves at both, and comes back at
+// both: whether their user has another, or they are one with another customer. Others who have the address now do not.
+func TestLeavingAfterAMoveByMailsThatAreGone(t *testing.T) {
+	t.Parallel()
+	for name, moved := range map[string]string{
+		"moved": `INSERT INTO links (relation, subject, object, since, hearsay)
+			VALUES ('address', 'user_1', 'ann@x.example', '', false)`,
+		"merged": `INSERT INTO customer_merges (store_id, from_id, from_email, into_id, into_email)
+			SELECT 's1', 77, 'ann@x.example', id, 'between@x.example' FROM customers WHERE email = 'new@x.example'`,
+	} {
+		s := open(t, due("", ""),
+			`INSERT INTO customers (store_id, email) VALUES ('s1', 'new@x.example'), ('s2', 'new@x.example')`,
+			`INSERT INTO users (id, email, version, deleted_version) VALUES ('user_1', 'new@x.example', '1', '')`, moved)
+		m, r := mail.New(s, nil), mail.NewRecipients(s)
+		ticket := claim(t, m, noon)[0].Ticket("s1")
+		exec(t, m, `DELETE FROM mails`)
+		hashes := `SELECT store_id || ' ' || email FROM customers WHERE ` + store.AddressHash("email") + ` IN (
+			SELECT hash FROM mail_stops WHERE store_id = 's1') ORDER BY 1`
+		if err := r.OneClick(t.Context(), ticket, noon); err != nil {
+			t.Fatal(err)
+		}
+		want(t, m, hashes, "s1 ann@x.example", "s1 new@x.example", "s2 new@x.example")
+		want(t, m, `SELECT DISTINCT store_id FROM mail_stops`, "s1")
+		if err := r.Resubscribe(t.Context(), ticket, true); err != nil {
+			t.Fatal(name, err)
+		}
+		want(t, m, hashes)
+	}
+}
+
+// Who wants no news any more gets none of the mail's kind either, from this store, also if it is of service by then;
+// other service still comes. It is one press, so it counts once. Back again, both come.
 func TestNoNewsEndsTheKind(t *testing.T) {
 	t.Parallel()
-	for scope, stops := range map[string][]string{
-		mail.ThisStore: {"s1/", "s1/c1"},
-		mail.AllStores: {"/", "s1/c1"},
+	for press, stops := range map[[2]string][]string{
+		{mail.ThisStore, "service"}:   {"s1/", "s1/c1"},
+		{mail.AllStores, "service"}:   {"/", "s1/c1"},
+		{mail.ThisStore, "marketing"}: {"s1/", "s1/c1"},
+		{mail.AllStores, "marketing"}: {"/", "s1/c1"},
 	} {
-		s := open(t, due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = 'service'`,
+		scope := press[0]
+		s := open(t, due("", ""), due("", ""), due("", ""), `UPDATE mails SET class = '`+press[1]+`'`,
 			`UPDATE mails SET campaign_id = 'c9' WHERE id = 3`)
 		m, r := mail.New(s, nil), mail.NewRecipients(s)
 		ticket := plain.Ticket{Mail: 1}
 		if err := r.Unsubscribe(t.Context(), ticket, scope, noon); err != nil {
 			t.Fatal(err)
 		}
+		exec(t, m, `UPDATE mails SET class = 'service'`)
 		const all = `SELECT store_id || '/' || campaign_id FROM mail_stops ORDER BY 1`
 		want(t, m, all, stops...)
 		want(t, m, `SELECT count(*)::text FROM `+mail.Story("unsubscribed")+` r`, "1")
@@ -157,11 +191,11 @@ func TestBackAtOneStore(t *testing.T) {
 		}
 	}
 	const all = `SELECT store_id || '/' || campaign_id FROM mail_stops ORDER BY 1`
-	want(t, m, all, "/", "s2/")
+	want(t, m, all, "/", "s2/", "s2/c1")
 	if err := r.Resubscribe(t.Context(), ava, true); err != nil {
 		t.Fatal(err)
 	}
-	want(t, m, all, "s2/")
+	want(t, m, all, "s2/", "s2/c1")
 }
 
 // The page offers mail again only if it comes: where a consent is missing, it does not.

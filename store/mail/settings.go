@@ -76,9 +76,9 @@ func (m *Mails) Settings(ctx context.Context, storeID string) (_ Settings, _ Lan
 }
 
 // SettingsIn is Settings in a transaction.
-func SettingsIn(ctx context.Context, tx pgx.Tx, storeID string) (s Settings, err error) {
+func SettingsIn(ctx context.Context, db pg.Querier, storeID string) (s Settings, err error) {
 	defer pg.Wrap(&err, "mail.SettingsIn(%q)", storeID)
-	s, _, err = settings(ctx, tx, storeID)
+	s, _, err = settings(ctx, db, storeID)
 	return s, err
 }
 

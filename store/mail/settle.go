@@ -28,6 +28,9 @@ func (r *Recipients) Settle(ctx context.Context, now time.Time) (more bool, err 
 		if _, err := tx.Exec(ctx, strangersSQL); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, settleErasedSQL, now, settleAtOnce); err != nil {
+			return err
+		}
 		settled, err := settle(ctx, tx, now)
 		if more = settled == settleAtOnce; err != nil || settled > 0 {
 			return err
@@ -80,15 +83,15 @@ const fits = `(
 		AND (m.provider_id = e.message
 			OR e.at >= CASE WHEN m.tries > 1 THEN m.made_at ELSE coalesce(m.claimed_at, m.made_at) END - interval '5 minutes'
 				AND NOT EXISTS (SELECT FROM webhook_events w WHERE w.source = e.source
-					AND w.event_id = e.event_id COLLATE "default" -- as the index has it
+					AND w.event_id = coalesce(e.inbox_id, e.event_id) COLLATE "default" -- as the index has it
 					AND ` + toOthers + `))
 	)`
 
 // toOthers is SQL for whether a report in the inbox says who got the mail, and does not name who gets the mail m. It is
-// read as text, as not all that is JSON can be read by Postgres. Addresses that JSON may write otherwise are not looked
-// for.
+// read as text, as not all that is JSON can be read by Postgres, and that of SES is JSON in a text. Addresses that JSON
+// may write otherwise are not looked for.
 const toOthers = `(
-		w.payload::text ~ '"(to|Recipient|Email)"'
+		w.payload::text ~ '\\?"(to|Recipient|Email|recipient|destination)\\?"'
 		AND m.email ~ '^[a-z0-9._@-]+$'
 		AND lower(w.payload::text) !~ ('([^a-z0-9._+-]|\\u003c)' || replace(m.email, '.', '[.]') || '[^a-z0-9.-]')
 	)`
@@ -102,6 +105,37 @@ const strangersSQL = `
 	  AND m.id = e.mail_id
 	  AND m.status NOT IN ('due', 'sending')
 	  AND ` + fits + ` IS NOT TRUE`
+
+// settleErasedSQL settles events of mails whose recipients were erased since: what stops an address stops its hash.
+const settleErasedSQL = `
+	WITH found AS (
+		SELECT e.source, e.event_id, m.id, m.store_id, m.hash, e.kind, coalesce(e.verdict, '') AS verdict, e.at
+		FROM mail_events e
+		JOIN (
+			SELECT *, mail_id AS id, 'sent' AS status, NULL::text AS email
+			FROM erased_mails
+		) m ON m.id = e.mail_id AND ` + fits + ` OR e.mail_id IS NULL AND m.provider_id = e.message
+			AND m.provider IN (e.source, 'smtp')
+		WHERE e.settled_at IS NULL
+		  AND NOT EXISTS (SELECT FROM mails o WHERE o.id = e.mail_id) -- of a backup
+		LIMIT $2
+		FOR UPDATE OF e SKIP LOCKED
+	), stopped AS (
+		INSERT INTO mail_stops (store_id, hash, reason, since)
+		SELECT DISTINCT ON (x.store_id, hash, x.reason) x.store_id, hash, x.reason, at
+		FROM found
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN verdict = 'hard' THEN '' ELSE found.store_id END AS store_id,
+				CASE WHEN verdict = 'hard' THEN 'hard' ELSE kind END AS reason
+		) x
+		WHERE verdict = 'hard' OR kind IN ('complained', 'unsubscribed')
+		ORDER BY x.store_id, hash, x.reason, at
+		ON CONFLICT DO NOTHING
+	)
+	UPDATE mail_events e
+	SET settled_at = $1
+	FROM found
+	WHERE (e.source, e.event_id) = (found.source, found.event_id)`
 
 // theMail is SQL for the mail that an event is about: by our own id, or the provider's.
 const theMail = `(

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/facts"
 	"rollcall/store"
 	storemail "rollcall/store/mail"
 )
@@ -286,5 +288,71 @@ func TestReportsNameTheRecipient(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 		run(t, s, `DELETE FROM mail_stops`)
+	}
+}
+
+// So it is with what SES and Mailgun report, each in its own shape.
+func TestReportsNameTheRecipientInTheirShapes(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	at := monday.Add(time.Hour).Format(time.RFC3339)
+	for source, shape := range map[string]string{
+		"ses": `{"Type":"Notification","Message":"{\"eventType\":\"Bounce\",\"mail\":{\"tags\":{\"mail\":[\"%[1]d\"]},
+			\"destination\":[\"%[2]s\"]},\"bounce\":{\"bounceType\":\"Permanent\",\"bounceSubType\":\"General\",
+			\"timestamp\":\"%[3]s\",\"bouncedRecipients\":[{\"emailAddress\":\"%[2]s\",\"status\":\"5.1.1\"}]}}"}`,
+		"mailgun": `{"event-data":{"id":"ev_%[1]d","timestamp":"%[3]s","recipient":"%[2]s","severity":"permanent",
+			"user-variables":{"mail":"%[1]d"},"delivery-status":{"enhanced-code":"5.1.1"}}}`,
+	} {
+		for to, stops := range map[string]int{"P1@x.example": 1, "p2@x.example": 0, "xp1@x.example": 0} {
+			id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+			run(t, s, `UPDATE mails SET provider = $2, provider_id = NULL WHERE id = $1`, id, source)
+			payload := strings.NewReplacer("\n", "", "\t", "").Replace(fmt.Sprintf(shape, id, to, at))
+			apply(t, s, event(source, fmt.Sprint(source, id), map[string]string{"ses": "Bounce", "mailgun": "failed"}[source],
+				at, payload))
+			settled(t, r, monday)
+			if got := stopsOf(t, s); len(got) != stops {
+				t.Errorf("%s, to %s: %q", source, to, got)
+			}
+			run(t, s, `DELETE FROM mail_stops`)
+		}
+	}
+}
+
+// A report that comes after an erasure still stops the address, under its hash: who comes back is not mailed. What is
+// of another mail, or no longer kept, stops no one.
+func TestReportsAfterAnErasure(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set, kind, bounce string
+		want              []string
+	}{
+		"complained": {`provider = 'resend', provider_id = NULL`, "complained", "",
+			[]string{"p1@x.example/s1//complained"}},
+		"no such address": {`provider = 'resend', provider_id = 're_' || id`, "bounced", gone,
+			[]string{"p1@x.example///hard"}},
+		"delivered":          {`provider = 'resend', provider_id = NULL`, "delivered", "", nil},
+		"another provider":   {`provider = 'postmark', provider_id = NULL`, "complained", "", nil},
+		"never sent":         {`status = 'skipped', reason = 'stopped', sent_at = NULL`, "complained", "", nil},
+		"after three months": {`provider = 'resend', provider_id = NULL`, "complained", "", nil},
+	} {
+		s, r := recipients(t)
+		id := mailTo(t, s, "s1", "p1@x.example", "marketing", "sent")
+		run(t, s, `UPDATE mails SET `+c.set+` WHERE id = $1`, id)
+		if err := s.Erase(t.Context(), store.Erasing{Email: "p1@x.example"},
+			store.EraseOptions{Read: facts.Read}); err != nil {
+			t.Fatal(err)
+		}
+		if name == "after three months" {
+			run(t, s, `UPDATE erased_mails SET erased_at = now() - interval '91 days'`)
+			if err := storemail.New(s, nil).Prune(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(t, s, reported(id, 1, c.kind, c.bounce), reported(id, 2, c.kind, c.bounce))
+		settled(t, r, monday)
+		run(t, s, `INSERT INTO customers (store_id, email) VALUES ('s1', 'p1@x.example') ON CONFLICT DO NOTHING`)
+		if got := stopsOf(t, s); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

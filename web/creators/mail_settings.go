@@ -111,7 +111,7 @@ func (s *Pages) MailSettingsForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	form, err := readMail(r.PostForm, old)
 	if err == nil {
-		err = mails.Save(r.Context(), r.PathValue("store"), form.Settings)
+		err = s.campaigns().SaveSettings(r.Context(), r.PathValue("store"), form.Settings)
 	}
 	if err == nil && page.IsAdmin { // only operators may
 		err = mails.AllowSoftOptIn(r.Context(), r.PathValue("store"), form.SoftOptIn)
