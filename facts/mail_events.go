@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What providers report of mails: Resend, Postmark, SES and Mailgun. Opens and clicks are not read:
-// mails have no pixel, and links are Rollcall's own.
+// What providers report of mails: Resend, Postmark, SES and Mailgun. Clicks are not read, as links are
+// Rollcall's own. Mails have no pixel; what a provider reports of its own is kept where the recipient agreed to it.
 
 // MailEvent is what a provider reported of a mail.
 type MailEvent struct {
@@ -34,6 +34,7 @@ const (
 	MailBounced      = "bounced"
 	MailComplained   = "complained"
 	MailUnsubscribed = "unsubscribed"
+	MailOpened       = "opened"
 )
 
 // MailSources are the providers whose reports are read.
@@ -143,7 +144,7 @@ func (t *resendTags) UnmarshalJSON(b []byte) error {
 var resendKinds = map[string]string{
 	"email.sent": MailAccepted, "email.delivered": MailDelivered, "email.delivery_delayed": MailDelayed,
 	"email.bounced": MailBounced, "email.suppressed": MailBounced, "email.failed": MailBounced,
-	"email.complained": MailComplained,
+	"email.complained": MailComplained, "email.opened": MailOpened,
 }
 
 // readResend reads a webhook of Resend. A mail that it did not send, as its address is suppressed,
@@ -181,12 +182,12 @@ func readResend(e Event) (m MailEvent, err error) {
 // readPostmark reads a webhook of Postmark.
 func readPostmark(e Event) (m MailEvent, err error) {
 	var body struct {
-		MessageID                         text
-		Metadata                          struct{ Mail mailTag }
-		Type, Details                     text
-		SuppressSending                   bool
-		SuppressionReason, Origin         text
-		BouncedAt, DeliveredAt, ChangedAt stamp
+		MessageID                                     text
+		Metadata                                      struct{ Mail mailTag }
+		Type, Details                                 text
+		SuppressSending                               bool
+		SuppressionReason, Origin                     text
+		BouncedAt, DeliveredAt, ChangedAt, ReceivedAt stamp
 	}
 	if err := json.Unmarshal(e.Payload, &body); err != nil {
 		return m, err
@@ -195,6 +196,8 @@ func readPostmark(e Event) (m MailEvent, err error) {
 	switch {
 	case e.Type == "Delivery":
 		m.Kind, m.At = MailDelivered, body.DeliveredAt.Time
+	case e.Type == "Open":
+		m.Kind, m.At = MailOpened, body.ReceivedAt.Time
 	case e.Type == "SpamComplaint", e.Type == "Bounce" && body.Type == "SpamComplaint":
 		m.Kind, m.At = MailComplained, body.BouncedAt.Time
 	case e.Type == "Bounce" && body.Type == "Unsubscribe":
@@ -215,7 +218,7 @@ var noBounce = map[string]bool{"AutoResponder": true, "OpenRelayTest": true, "Su
 
 // sesTypes are the types that are read. Others may have no JSON in them.
 var sesTypes = map[string]bool{"Send": true, "Delivery": true, "DeliveryDelay": true, "Complaint": true,
-	"Subscription": true, "Reject": true, "Rendering Failure": true, "Bounce": true}
+	"Subscription": true, "Open": true, "Reject": true, "Rendering Failure": true, "Bounce": true}
 
 // readSES reads an event that SES published to SNS.
 func readSES(e Event) (m MailEvent, err error) {
@@ -240,7 +243,7 @@ func readSES(e Event) (m MailEvent, err error) {
 				Diagnostic text `json:"diagnosticCode"`
 			} `json:"bouncedRecipients"`
 		}
-		Complaint, Delivery, DeliveryDelay struct{ Timestamp stamp }
+		Complaint, Delivery, DeliveryDelay, Open struct{ Timestamp stamp }
 	}
 	if err := json.Unmarshal([]byte(note.Message), &body); err != nil {
 		return m, fmt.Errorf("Message: %w", err)
@@ -257,6 +260,8 @@ func readSES(e Event) (m MailEvent, err error) {
 		m.Kind, m.At = MailComplained, body.Complaint.Timestamp.Time
 	case "Subscription":
 		m.Kind = MailUnsubscribed
+	case "Open":
+		m.Kind, m.At = MailOpened, body.Open.Timestamp.Time
 	case "Reject", "Rendering Failure":
 		m.Kind, m.Verdict, m.Detail = MailBounced, Ours, e.Type
 	case "Bounce":
@@ -281,6 +286,7 @@ func readMailgun(e Event) (m MailEvent, err error) {
 			Severity  text
 			Reason    text
 			Variables struct{ Mail mailTag } `json:"user-variables"`
+			Client    struct{ Bot text }     `json:"client-info"`
 			Message   struct {
 				Headers struct {
 					ID text `json:"message-id"`
@@ -307,6 +313,10 @@ func readMailgun(e Event) (m MailEvent, err error) {
 		m.Kind = MailComplained
 	case "unsubscribed":
 		m.Kind = MailUnsubscribed
+	case "opened":
+		if d.Client.Bot == "" { // or a program opened it
+			m.Kind = MailOpened
+		}
 	case "failed":
 		status := first(EnhancedStatus(string(d.Status.Enhanced)), EnhancedStatus(string(d.Status.Message)))
 		m.Kind, m.Verdict = MailBounced, BounceVerdict(status, string(d.Reason), string(d.Severity))

@@ -21,7 +21,8 @@ func TestMailEvents(t *testing.T) {
 		resend = `{"created_at":"2026-11-22T23:41:12.126Z","data":{"email_id":"56761188","to":["a@x.example"],
 			"tags":{"mail":"12"}%s}}`
 		pm = `{"MessageID":"883953f4","Metadata":{"mail":"12"},"BouncedAt":"2026-11-22T23:41:12Z",
-			"DeliveredAt":"2026-11-22T23:41:12Z","ChangedAt":"2026-11-22T23:41:12Z","Email":"a@x.example"%s}`
+			"DeliveredAt":"2026-11-22T23:41:12Z","ChangedAt":"2026-11-22T23:41:12Z",
+			"ReceivedAt":"2026-11-22T23:41:12Z","Email":"a@x.example"%s}`
 		ses     = `{"mail":{"messageId":"EXAMPLE7","tags":{"mail":["12"],"ses:from-domain":["x"]}}%s}`
 		mailgun = `{"signature":{"token":"t"},"event-data":{"id":"G9Bn5sl1","timestamp":1795390872.126,
 			"user-variables":{"mail":"12"},
@@ -41,7 +42,7 @@ func TestMailEvents(t *testing.T) {
 			"bounced soft 12 56761188 23:41:12 Transient MailboxFull"},
 		{"resend", "email.suppressed", fmt.Sprintf(resend, ""), "bounced hard 12 56761188 23:41:12 suppressed"},
 		{"resend", "email.failed", fmt.Sprintf(resend, ""), "bounced ours 12 56761188 23:41:12 failed"},
-		{"resend", "email.opened", fmt.Sprintf(resend, ""), "ignored"},
+		{"resend", "email.opened", fmt.Sprintf(resend, ""), "opened - 12 56761188 23:41:12 -"},
 		{"resend", "email.clicked", fmt.Sprintf(resend, ""), "ignored"},
 		{"resend", "contact.created", `{"data":{"id":"c"}}`, "ignored"},
 		{"resend", "email.delivered", `{"created_at":"2026-11-22 23:41:12.126+00","data":{"email_id":"e",
@@ -66,7 +67,7 @@ func TestMailEvents(t *testing.T) {
 		{"postmark", "SubscriptionChange", fmt.Sprintf(pm, `,"SuppressSending":false`), "ignored"},
 		{"postmark", "SubscriptionChange", fmt.Sprintf(pm, `,"SuppressSending":true,"SuppressionReason":"HardBounce"`),
 			"ignored"},
-		{"postmark", "Open", fmt.Sprintf(pm, ""), "ignored"},
+		{"postmark", "Open", fmt.Sprintf(pm, `,"FirstOpen":true`), "opened - 12 883953f4 23:41:12 -"},
 
 		{"ses", "Send", sns(fmt.Sprintf(ses, "")), "accepted - 12 EXAMPLE7 12:00:00 -"},
 		{"ses", "Delivery", sns(fmt.Sprintf(ses, `,"delivery":{"timestamp":"2026-11-22T23:41:12.126Z"}`)),
@@ -83,7 +84,8 @@ func TestMailEvents(t *testing.T) {
 			"complained - 12 EXAMPLE7 23:41:12 -"},
 		{"ses", "DeliveryDelay", sns(fmt.Sprintf(ses, "")), "delayed - 12 EXAMPLE7 12:00:00 -"},
 		{"ses", "Reject", sns(fmt.Sprintf(ses, "")), "bounced ours 12 EXAMPLE7 12:00:00 Reject"},
-		{"ses", "Open", sns(fmt.Sprintf(ses, "")), "ignored"},
+		{"ses", "Open", sns(fmt.Sprintf(ses, `,"open":{"timestamp":"2026-11-22T23:41:12.126Z"}`)),
+			"opened - 12 EXAMPLE7 23:41:12 -"},
 		{"ses", "SubscriptionConfirmation", `{"Message":"You have chosen"}`, "ignored"},
 		{"ses", "Notification", sns("Successfully validated"), "ignored"},
 		{"ses", "Bounce", sns("x"), "malformed"},
@@ -103,6 +105,9 @@ func TestMailEvents(t *testing.T) {
 			"complained - 12 20130503182626.18666.16540@x.example 23:41:12 -"},
 		{"mailgun", "unsubscribed", fmt.Sprintf(mailgun, ""),
 			"unsubscribed - 12 20130503182626.18666.16540@x.example 23:41:12 -"},
+		{"mailgun", "opened", fmt.Sprintf(mailgun, `,"client-info":{"bot":""}`),
+			"opened - 12 20130503182626.18666.16540@x.example 23:41:12 -"},
+		{"mailgun", "opened", fmt.Sprintf(mailgun, `,"client-info":{"bot":"apple"}`), "ignored"},
 		{"mailgun", "clicked", fmt.Sprintf(mailgun, `,"client-info":{"bot":"gmail"}`), "ignored"},
 	} {
 		set, err := Read(Event{Source: c.source, ID: "evt_1", Type: c.typ, OccurredAt: received,

@@ -23,7 +23,9 @@ func TestPageEngagement(t *testing.T) {
 			now() - interval '1 h'
 		FROM customers WHERE store_id = 'studio' AND name IN ('Ivo Marek', 'Lena Voss')`)
 	x.exec(t, `INSERT INTO mail_events (source, event_id, mail_id, kind, at, machine)
-		SELECT 'link', id::text, id, 'clicked', now(), email LIKE 'lena%' FROM mails`)
+		SELECT 'link', id::text, id, 'clicked', now(), email LIKE 'lena%' FROM mails
+		UNION ALL
+		SELECT 'resend', id::text, id, 'opened', now(), false FROM mails WHERE email LIKE 'ivo%'`)
 	x.exec(t, `INSERT INTO customer_notes (store_id, email, body, author)
 		SELECT store_id, email, 'Wrote', 'campaign:camp_hello00001' FROM mails WHERE email LIKE 'ivo%'`)
 	x.exec(t, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
@@ -58,5 +60,6 @@ func TestPageEngagement(t *testing.T) {
 		p.Has(`[name="audience"] [selected]`, "Clickers")
 		p.Go(mailPath + "/campaigns/camp_hello00001")
 		p.Has("#results", "Clicked in 1 of the mails by people, and in 1 by programs that check mails.")
+		p.Has("#results", "The mail provider reports that 1 of the mails was opened.")
 	}
 }

@@ -69,4 +69,8 @@ func printResults(e *env, r campaigns.Results) {
 		fmt.Fprintf(e.out, "Clicked in %s by people, and in %s by programs that check mails.\n",
 			count(int(r.Clicked.People), "mail"), number(r.Clicked.Machines))
 	}
+	if r.Opened > 0 {
+		fmt.Fprintf(e.out, "Opened: %s, as the provider reports; programs that load pictures count as well.\n",
+			count(int(r.Opened), "mail"))
+	}
 }

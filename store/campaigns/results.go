@@ -20,6 +20,7 @@ type Results struct {
 	Arms     []Arm             `json:"arms"`  // held first, if there are any
 	Mails    []MailCount       `json:"mails"` // by step, status and reason
 	Clicked  Clicked           `json:"clicked"`
+	Opened   int64             `json:"opened"`    // mails that a provider says were opened, where recipients agreed to it
 	Links    []LinkCount       `json:"links"`     // of its texts, those that were followed, where clicks are counted
 	CameBack value.Share       `json:"came_back"` // of those mailed 7 days ago or longer, those who came back in 7 days
 	Effect   *value.Difference `json:"effect"`    // goal with mails less goal without; null: it cannot be said
@@ -118,12 +119,15 @@ func (c *Campaign) count(ctx context.Context, tx pgx.Tx, now time.Time) (r Resul
 		return r, err
 	}
 	err = tx.QueryRow(ctx, `
-		SELECT count(DISTINCT m.id) FILTER (WHERE NOT e.machine), count(DISTINCT m.id) FILTER (WHERE e.machine)
+		SELECT
+			count(DISTINCT m.id) FILTER (WHERE e.kind = 'clicked' AND NOT e.machine),
+			count(DISTINCT m.id) FILTER (WHERE e.kind = 'clicked' AND e.machine),
+			count(DISTINCT m.id) FILTER (WHERE e.kind = 'opened')
 		FROM mails m
 		JOIN mail_events e ON e.mail_id = m.id
 		WHERE m.campaign_id = $1
 		  AND m.class <> 'test'
-		  AND e.kind = 'clicked'`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines)
+		  AND e.kind IN ('clicked', 'opened')`, c.ID).Scan(&r.Clicked.People, &r.Clicked.Machines, &r.Opened)
 	return r, err
 }
 

@@ -58,6 +58,7 @@ func settle(ctx context.Context, tx pgx.Tx, now time.Time) (n int, err error) {
 	}
 	var batch pgx.Batch
 	batch.Queue(nameMailsSQL, sources, ids)
+	batch.Queue(dropOpensSQL, sources, ids)
 	batch.Queue(settleMailsSQL, sources, ids, now)
 	batch.Queue(stopSQL, sources, ids)
 	batch.Queue(softStopSQL, sources, ids, softLimit)
@@ -168,6 +169,18 @@ const eventMails = `
 	FROM ` + theEvents + `
 	JOIN mail_events e USING (source, event_id)
 	JOIN mails m ON m.id = e.mail_id AND m.class <> 'test'`
+
+// dropOpensSQL deletes who opened mails, but of those who agreed to be tracked by a store that tracks them.
+var dropOpensSQL = `
+	DELETE FROM mail_events e
+	USING ` + theEvents + `, mails m
+	LEFT JOIN mail_settings s ON s.store_id = m.store_id
+	WHERE (e.source, e.event_id) = (k.source, k.event_id)
+	  AND e.kind = 'opened'
+	  AND m.id = e.mail_id
+	  AND (m.class = 'test'
+		OR s.tracking IS DISTINCT FROM 'identified'
+		OR ` + ConsentSQL("tracking", "m.store_id", "m.email") + ` IS DISTINCT FROM 'granted')`
 
 const nameMailsSQL = `
 	UPDATE mail_events e

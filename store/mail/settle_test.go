@@ -123,6 +123,35 @@ func TestSettling(t *testing.T) {
 	}
 }
 
+// Who opened a mail is kept of those alone who agreed to be tracked by a store that tracks them.
+func TestOpensNeedConsent(t *testing.T) {
+	t.Parallel()
+	s, r := recipients(t)
+	for _, c := range []struct {
+		tracking, consent, class string
+		want                     int
+	}{
+		{"identified", "granted", "marketing", 1}, {"identified", "denied", "marketing", 0},
+		{"identified", "granted", "test", 0}, {"counted", "granted", "marketing", 0}, {"off", "granted", "marketing", 0},
+	} {
+		run(t, s, `DELETE FROM webhook_events`)
+		run(t, s, `DELETE FROM mail_events`)
+		run(t, s, `DELETE FROM mail_consents`)
+		run(t, s, `INSERT INTO mail_settings (store_id, tracking) VALUES ('s1', $1)
+			ON CONFLICT (store_id) DO UPDATE SET tracking = $1`, c.tracking)
+		run(t, s, `INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
+			VALUES ('s1', '', 'p1@x.example', 'tracking', $1, '2026-01-01', 'page', 'v')`, c.consent)
+		id := mailTo(t, s, "s1", "p1@x.example", c.class, "sent")
+		apply(t, s, reported(id, 1, "opened", ""))
+		apply(t, s, reported(id, 1, "delivered", ""))
+		settled(t, r, monday.Add(2*time.Hour))
+		if got := lines(t, s, `SELECT kind FROM mail_events WHERE settled_at IS NOT NULL ORDER BY kind DESC`); len(got) !=
+			1+c.want || got[0] != []string{"delivered", "opened"}[c.want] {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // A delivery between soft bounces begins to count anew, also if it is reported last; what bounces
 // twice is one mail.
 func TestSoftBouncesInARow(t *testing.T) {
