@@ -375,3 +375,21 @@ func TestEraseWordsFromOneStore(t *testing.T) {
 		})
 	}
 }
+
+// Who comes back under another address and is erased by that is who they were: what their
+// account had stays where it was, and the name by which they came back is forgotten.
+func TestEraseAgainByAnotherAddress(t *testing.T) {
+	h := newHouse(t)
+	var e teller
+	h.tell(t, []store.NewEvent{e.user("user_b", "b@x.example", "verified"), e.enrolled("c1", `"user_id":"user_b"`),
+		e.enrolled("c1", `"email":"e@x.example"`)}, plan{batch: 1, workers: 1})
+	h.erase(t, store.Erasing{Email: "b@x.example"})
+	back := e.user("user_b", "e@x.example", "verified")
+	back.OccurredAt = time.Now()
+	h.tell(t, []store.NewEvent{back}, plan{batch: 1, workers: 1})
+	h.erase(t, store.Erasing{Email: "e@x.example"})
+	h.erasedEnd(t, store.Erasing{Email: "e@x.example"})
+	if names := h.lines(t, `SELECT kind || ' ' || value FROM erasure_terms`); len(names) > 0 {
+		t.Errorf("still kept in clear: %v", names)
+	}
+}

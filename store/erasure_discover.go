@@ -136,10 +136,13 @@ func (f *erasureFilter) add(ctx context.Context, found discoveries, atOnce bool)
 	var all []identity
 	var rows []RowKey
 	for len(found) > 0 {
+		ids := slices.Collect(maps.Keys(found))
+		if err := f.tombstones.find(ctx, f.tx, ids); err != nil { // those of other erasures keep their pseudonyms
+			return nil, err
+		}
 		if err := f.write(ctx, found); err != nil {
 			return nil, err
 		}
-		ids := slices.Collect(maps.Keys(found))
 		more, err := rowsNaming(ctx, f.tx, ids)
 		if err != nil {
 			return nil, err
@@ -182,8 +185,13 @@ func (f *erasureFilter) write(ctx context.Context, found discoveries) error {
 			ON CONFLICT (erasure_id, kind, value) DO UPDATE SET anew = false`, t.erasure, i.kind, i.value)
 		batch.Queue(`UPDATE erasures SET finished_at = NULL, moved_at = '-infinity' WHERE id = $1
 			AND finished_at IS NOT NULL`, t.erasure)
-		if old := ts.known[i]; old != nil { // of another erasure: it keeps its pseudonym
+		if old := ts.known[i]; old != nil && old.erasure != t.erasure { // it keeps its pseudonym
+			batch.Queue(`DELETE FROM erasure_terms WHERE erasure_id = $1 AND kind = $2 AND value = $3 AND anew`, old.erasure,
+				i.kind, i.value)
 			t.erasure, t.person = old.erasure, old.person
+			if old.at.After(t.at) {
+				t.at = old.at
+			}
 		}
 		ts.known[i] = &t
 	}

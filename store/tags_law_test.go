@@ -3,11 +3,11 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -20,9 +20,16 @@ import (
 )
 
 // The law: in whatever order people are tagged, noted and put into segments, one by one or
-// many at once, move, merge and swap addresses, tags are renamed and merged, and all is
-// rebuilt, everybody ends with what they were given. So do they if one of them is erased
-// meanwhile, or then, of whom nothing is left.
+// many at once, move, merge, swap addresses and are erased, tags are renamed and merged, and
+// all is rebuilt, everybody ends with what they were given. What erasing changes:
+//
+//   - Whoever has or had the address goes with all that they were given, wherever they live,
+//     before or after: also who is told of only later to have had it before the erasure. Who
+//     comes there after it stays, and has their own.
+//   - Who shares an address with the erased, but never had the erased one, stays, and so does
+//     what was given to that address: of two who merged, no one can tell whose it was. Only
+//     here the order counts. Who is erased before they merge takes all of theirs along.
+//   - What nobody was given, nobody has.
 func TestMarksDoNotDependOnOrder(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -30,15 +37,15 @@ func TestMarksDoNotDependOnOrder(t *testing.T) {
 		c := newCrowd(h, r)
 		acts := c.draw()
 		for _, act := range rapid.Permutation(acts).Draw(r, "order") {
-			act.do()
 			c.told = append(c.told, act.name)
+			act.do()
 		}
 		c.finish()
 		c.wantMarks("at the end")
-		if erased := rapid.SampledFrom(append(c.homes(), "")).Draw(r, "erased"); erased != "" {
-			h.erase(r, store.Erasing{Email: erased + "@x.example"})
-			c.erased(erased)
-			c.wantMarks("after the erasure of " + erased)
+		if where := rapid.SampledFrom(append(addresses, "")).Draw(r, "erased"); where != "" {
+			c.told = append(c.told, where+" is erased")
+			c.eraseFrom(where)
+			c.wantMarks("after the last erasure")
 		}
 		c.rebuild()
 		c.wantMarks("after the last rebuild")
@@ -46,20 +53,26 @@ func TestMarksDoNotDependOnOrder(t *testing.T) {
 }
 
 // crowd are people of store s1, who live alone at first: a to c have an account, d and e
-// never move.
+// never move. A to C are a to c as guests, before they had their accounts: what they bought
+// names their first address. It goes along with the account, and back once that is erased.
 type crowd struct {
 	*house
-	r    *rapid.T
-	e    teller
-	tags *tags.Tags
-	list string            // a static segment, which is watched
-	vip  string            // the tag into which the others are merged
-	home map[string]string // where people are in the end
-	had  map[string][]string
-	told []string
+	r      *rapid.T
+	e      teller
+	tags   *tags.Tags
+	list   string            // a static segment, which is watched
+	vip    string            // the tag into which the others are merged
+	home   map[string]string // where people live who are not erased
+	lived  map[string][]string
+	erased []string // addresses
+	had    map[string][]string
+	told   []string
 }
 
-var crowdAtFirst = []string{"a", "b", "c", "d", "e"}
+var (
+	crowdAtFirst = []string{"a", "b", "c", "d", "e", "A", "B", "C"}
+	addresses    = []string{"a", "b", "c", "d", "e", "f"}
+)
 
 type act struct {
 	name string
@@ -71,14 +84,22 @@ func newCrowd(h *house, r *rapid.T) *crowd {
 	for _, table := range []string{"customer_tags", "deleted_tags", "tags", "segments", "bulk_actions", "customer_notes"} {
 		h.exec(r, `DELETE FROM `+table)
 	}
-	c := &crowd{house: h, r: r, tags: tags.New(h.store), home: map[string]string{}, had: map[string][]string{}}
+	c := &crowd{house: h, r: r, tags: tags.New(h.store), home: map[string]string{}, lived: map[string][]string{},
+		had: map[string][]string{}}
 	var events []store.NewEvent
 	for i, who := range crowdAtFirst {
-		c.home[who] = who
-		if i < 3 {
+		at := strings.ToLower(who)
+		if at != who && rapid.Bool().Draw(r, "no "+who) {
+			continue
+		}
+		c.home[who], c.lived[who] = at, []string{at}
+		switch {
+		case at != who:
+			events = append(events, c.e.sale("pi_"+at, at+"@x.example", `{"storeId":"s1","productId":"p"}`))
+		case i < 3:
 			events = append(events, c.e.user("user_"+who, who+"@x.example", "verified"),
 				c.e.enrolled("c1", `"user_id":"user_`+who+`"`))
-		} else {
+		default:
 			events = append(events, c.e.enrolled("c1", `"email":"`+who+`@x.example"`))
 		}
 	}
@@ -101,12 +122,9 @@ func (c *crowd) must(err error) {
 // depends on who comes first. But two may swap.
 func (c *crowd) draw() (acts []act) {
 	acts = append(acts, c.moves()...)
-	if stay := c.staying(); len(stay) > 0 && rapid.Bool().Draw(c.r, "one is erased meanwhile") {
-		who := rapid.SampledFrom(stay).Draw(c.r, "who is")
-		acts = append(acts, act{who + " is erased", func() {
-			c.erase(c.r, store.Erasing{Email: who + "@x.example"})
-			c.erased(who)
-		}})
+	for range rapid.IntRange(0, 2).Draw(c.r, "erasures") {
+		where := rapid.SampledFrom(addresses).Draw(c.r, "erased meanwhile")
+		acts = append(acts, act{where + " is erased", func() { c.eraseFrom(where) }})
 	}
 	for range rapid.IntRange(1, 8).Draw(c.r, "marks") {
 		who := rapid.SampledFrom(crowdAtFirst).Draw(c.r, "who")
@@ -125,36 +143,86 @@ func (c *crowd) draw() (acts []act) {
 }
 
 func (c *crowd) moves() (acts []act) {
-	to := func(who, where string) store.NewEvent { return c.e.user("user_"+who, where+"@x.example", "verified") }
 	movers := crowdAtFirst[:3]
 	if rapid.Bool().Draw(c.r, "two swap") {
-		both := []store.NewEvent{to("a", "b"), to("b", "a")}
-		acts = append(acts, act{"a and b swap", func() { c.tell(c.r, both, plan{batch: 2, workers: 1}) }})
-		c.home["a"], c.home["b"], movers = "b", "a", movers[2:]
+		acts = append(acts, c.move("a and b swap", "a", "b", "b", "a"))
+		movers = movers[2:]
 	}
 	for _, who := range movers {
-		where := rapid.SampledFrom([]string{who, "d", "e", "f"}).Draw(c.r, who+" moves to")
-		if where == who {
-			continue
+		if where := rapid.SampledFrom([]string{who, "d", "e", "f"}).Draw(c.r, who+" moves to"); where != who {
+			acts = append(acts, c.move(who+" moves to "+where, who, where))
 		}
-		event := to(who, where)
-		c.home[who] = where
-		acts = append(acts, act{who + " moves to " + where,
-			func() { c.tell(c.r, []store.NewEvent{event}, plan{batch: 1, workers: 1}) }})
 	}
 	return acts
 }
 
-// staying are those who live alone from first to last.
-func (c *crowd) staying() (all []string) {
-	for _, who := range crowdAtFirst {
-		if with := slices.Collect(maps.Keys(c.home)); len(slices.DeleteFunc(with, func(w string) bool {
-			return c.home[w] != who
-		})) == 1 && c.home[who] == who {
-			all = append(all, who)
+// move is people who move, each to the address behind them, all at once. It happened before
+// all erasures, and is told of sooner or later, or happens when it is told of.
+func (c *crowd) move(name string, moves ...string) act {
+	var events []store.NewEvent
+	for to := range slices.Chunk(moves, 2) {
+		events = append(events, c.e.user("user_"+to[0], to[1]+"@x.example", "verified"))
+	}
+	now := rapid.Bool().Draw(c.r, name+" now")
+	if now {
+		name += " now"
+	}
+	return act{name, func() {
+		for i := range events {
+			if now {
+				events[i].OccurredAt = time.Now()
+			}
+		}
+		c.tell(c.r, events, plan{batch: len(events), workers: 1})
+		var lost []string
+		for to := range slices.Chunk(moves, 2) {
+			switch who, where := to[0], to[1]; {
+			case !c.here(who):
+			case !now && slices.Contains(c.erased, where):
+				lost = append(lost, who)
+			default:
+				c.home[who], c.lived[who] = where, append(c.lived[who], where)
+				if guest := strings.ToUpper(who); c.here(guest) {
+					c.home[guest] = where
+				}
+			}
+		}
+		c.gone(lost)
+	}}
+}
+
+// eraseFrom erases all who have or had an address.
+func (c *crowd) eraseFrom(where string) {
+	c.erase(c.r, store.Erasing{Email: where + "@x.example"})
+	c.erased = append(c.erased, where)
+	var who []string
+	for _, w := range crowdAtFirst {
+		if c.here(w) && slices.Contains(c.lived[w], where) {
+			who = append(who, w)
 		}
 	}
-	return all
+	c.gone(who)
+}
+
+// gone are people who are erased. What they had goes, unless others share their address.
+func (c *crowd) gone(who []string) {
+	left := map[string]string{}
+	for _, w := range who {
+		left[w] = c.home[w]
+		delete(c.home, w)
+	}
+	for _, w := range who {
+		for _, other := range crowdAtFirst {
+			if c.home[other] == left[w] {
+				c.had[other] = append(c.had[other], c.had[w]...)
+			}
+		}
+	}
+	for _, w := range who {
+		if guest := strings.ToUpper(w); c.here(guest) && c.home[guest] != w {
+			c.home[guest], c.had[guest] = w, nil
+		}
+	}
 }
 
 // here tells whether somebody is not erased.
@@ -162,11 +230,14 @@ func (c *crowd) here(who string) bool { return c.home[who] != "" }
 
 // id is who a person is now.
 func (c *crowd) id(who string) string {
-	kind := "user:user_" + who
-	if who == "d" || who == "e" {
-		kind = "email:" + who + "@x.example"
-	}
-	return c.lines(c.r, `SELECT customer_id::text FROM enrollments WHERE person = '`+kind+`'`)[0]
+	return c.lines(c.r, `
+		SELECT customer_id::text
+		FROM enrollments
+		WHERE person IN ('user:user_`+who+`', 'email:`+who+`@x.example')
+		UNION ALL
+		SELECT customer_id::text
+		FROM payments
+		WHERE upper(id) = 'PI_`+who+`'`)[0]
 }
 
 func (c *crowd) mark(who, what string) {
@@ -253,27 +324,7 @@ func (c *crowd) finish() {
 	}
 	_, err := segments.New(c.store).Look(context.Background(), 0)
 	c.must(err)
-}
-
-// homes are where people live who may be erased: of two who swapped, one had the address of
-// the other, and would take them along.
-func (c *crowd) homes() (all []string) {
-	for who, where := range c.home {
-		if swapped := who != where && slices.Contains(crowdAtFirst[:2], where); !swapped {
-			all = append(all, where)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// erased forgets who lives at an address.
-func (c *crowd) erased(where string) {
-	for who, home := range c.home {
-		if home == where {
-			delete(c.home, who)
-		}
-	}
+	c.must(c.store.FinishErasures(context.Background(), 0, store.EraseOptions{}))
 }
 
 // wantMarks checks that everybody has what they were given, by every way to ask.
