@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"rollcall/internal/testing/firstschema": {"rollcall/migrations"},
 	"rollcall/internal/testing/ha":          {"rollcall/internal/embedded"},
 	"rollcall/internal/testing/plans":       {},
+	"rollcall/internal/testing/prose":       {},
 	"rollcall/internal/testing/storetest":   {"rollcall/internal/testing/testdb", "rollcall/store"},
 	"rollcall/internal/testing/smtpsink":    {},
 	"rollcall/internal/testing/stripefake":  {},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testing/prose"
 	"rollcall/store"
 	"rollcall/store/finding"
 	"rollcall/store/status"
@@ -183,6 +184,11 @@ func judged(t *testing.T, seen status.Traffic, name string) verdict {
 	i := slices.IndexFunc(all, func(v finding.Finding) bool { return v.Name() == name })
 	if i < 0 {
 		t.Fatalf("no watch %s among %v", name, all)
+	}
+	for _, v := range all {
+		if wrong := prose.Faults(v.What); len(wrong) > 0 {
+			t.Errorf("%s reads wrong: %q in %q", v.Name(), wrong, v.What)
+		}
 	}
 	return verdict{all[i].Name(), string(all[i].Severity), all[i].What, strings.Join(all[i].Fix, "\n")}
 }

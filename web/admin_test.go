@@ -207,12 +207,12 @@ func TestHealthPage(t *testing.T) {
 		}
 	}
 	x.exec(t, `INSERT INTO watches (name, state, since, detail, fix, checked_at) VALUES
-		('source_silent/clerk', 'warning', '2026-01-12T07:00Z', 'nothing from clerk for 9 hours',
+		('source_silent/clerk', 'warning', '2026-01-12T07:00Z', 'nothing from clerk for 9 hours: is its endpoint missing?',
 			'rollcall backfill start clerk', now()),
 		('events_failing/stripe/charge.refunded', 'problem', '2026-01-12T08:00Z', '1 event <of> type',
 			'rollcall events retry', now()),
 		('bad_signatures/clerk', 'ok', now(), '', '', now())`)
-	wants(t, look(), "nothing from clerk for 9 hours.", "12 Jan 2026, 07:00 UTC",
+	wants(t, look(), "nothing from clerk for 9 hours: is its endpoint missing?<", "12 Jan 2026, 07:00 UTC",
 		"<pre>rollcall backfill start clerk</pre>", `href="/admin/events?source=clerk"`,
 		"1 event &lt;of&gt; type.", `href="/admin/events?source=stripe&amp;status=failed&amp;type=charge.refunded"`,
 		"!1 event failed.", "!bad_signatures")

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rollcall/internal/testing/browser"
+	"rollcall/internal/testing/prose"
 	"rollcall/internal/testing/testdb"
 	"rollcall/jobs"
 	"rollcall/store"
@@ -193,6 +194,11 @@ func (x *site) send(t testing.TB, method, path, body string, who ...as) answer {
 		t.Fatal(err)
 	}
 	got := answer{res, string(text)}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+		if wrong := prose.FaultsOfPage(got.text); len(wrong) > 0 {
+			t.Errorf("%s %s reads wrong: %q", method, path, wrong)
+		}
+	}
 	if core.IsAPI(r) {
 		if err := describedAs(r, got); err != nil {
 			t.Errorf("%s %s: %d %.500s\nis not as openapi.json has it: %v", method, path, res.StatusCode, text, err)

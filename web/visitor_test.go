@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -237,6 +238,31 @@ func TestEveryRouteEveryVisitor(t *testing.T) {
 				t.Errorf("%s %s as %s: a store that is differs from one that is not: %s, %s", method, route.path, c.name,
 					got.text, none.text)
 			}
+		}
+	}
+}
+
+// forAnyone are the only routes that ask no one who they are.
+var forAnyone = []string{"GET /{$}", "GET /admin/{$}", "GET /signin", "POST /signin", "POST /signout", "GET /healthz",
+	"GET /readyz", "GET /assets/{file}", "GET /api/openapi.json", "GET " + recipients.LeavePath,
+	"POST " + recipients.LeavePath, "GET " + recipients.ClickPath}
+
+// A route is open to who its address says: one that is added is asked for by the test above as if its
+// audience were right.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	for _, r := range open(t, nil).routes() {
+		name, want := r.method+" "+r.path, core.Admins
+		switch {
+		case slices.Contains(forAnyone, name):
+			want = core.Anyone
+		case r.path == "/stores":
+			want = core.Known
+		case strings.HasPrefix(r.path, "/store/{store}"), strings.HasPrefix(r.path, "/api/stores/{store}"):
+			want = core.Sellers
+		}
+		if r.who != want {
+			t.Errorf("%s is open to %d, want %d", name, r.who, want)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/cmd/rollcall/internal/doctor"
+	"rollcall/internal/testing/prose"
 	"rollcall/store/checks"
 	"rollcall/store/finding"
 	"rollcall/store/reasons"
@@ -74,6 +76,7 @@ func (h *hospital) treat(t *testing.T, a ailment) {
 	if said := f.What + fmt.Sprint(f.Examples); !strings.Contains(said, a.says) {
 		t.Errorf("it does not say %q: %s", a.says, said)
 	}
+	readsWell(t, report)
 	if a.stays {
 		return
 	}
@@ -172,5 +175,21 @@ func TestDoctorFindsNothing(t *testing.T) {
 	out, status := w.sh("rollcall doctor", nil)
 	if status != 0 || !strings.HasPrefix(out, "0 problems, 0 warnings, 0 notes. ") {
 		t.Errorf("status %d: %s", status, out)
+	}
+}
+
+// readsWell checks the texts of a report: of counts of one and of more, and their ends.
+func readsWell(t *testing.T, r doctor.Report) {
+	t.Helper()
+	for _, f := range r.Findings {
+		texts := append([]string{f.What, f.Means}, f.Fix...)
+		for _, e := range f.Examples {
+			texts = append(texts, e.What)
+		}
+		for _, text := range texts {
+			if wrong := prose.Faults(text); len(wrong) > 0 {
+				t.Errorf("%s %s reads wrong: %q in %q", f.Kind, f.Subject, wrong, text)
+			}
+		}
 	}
 }

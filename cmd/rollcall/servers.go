@@ -159,7 +159,7 @@ func (e *env) begin(log *slog.Logger) (p process, err error) {
 		p.store.Close()
 		return p, err
 	}
-	go warnOfSchema(e, log, url)
+	go e.warnOfSchema(log, url)
 	return p, nil
 }
 

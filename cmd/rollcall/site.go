@@ -198,9 +198,9 @@ func baseURL(l net.Listener) string {
 const schemaPatience = 5 * time.Second
 
 // warnOfSchema logs once, when Postgres answers, if its schema is not current.
-func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
-	for told := false; ctx.Err() == nil; {
-		all, err := migrations.Current(ctx, url)
+func (e *env) warnOfSchema(log *slog.Logger, url string) {
+	for told := false; e.Err() == nil; {
+		all, err := migrations.Current(e, url)
 		if err == nil {
 			if n := missing(all); n > 0 {
 				log.Error("the database schema is not current: run `rollcall migrate up`", "missing", n)
@@ -208,15 +208,15 @@ func warnOfSchema(ctx context.Context, log *slog.Logger, url string) {
 			return
 		}
 		if errors.As(err, new(*migrations.Foreign)) || errors.As(err, new(*migrations.Taken)) {
-			log.Error("the database cannot be migrated as it is", "error", err)
+			log.Error("the database cannot be migrated as it is", "error", withoutCalls(err))
 			return
 		}
-		if !told && ctx.Err() == nil {
+		if !told && e.Err() == nil {
 			told = true
-			log.Warn("Postgres does not answer; waiting for it", "error", err)
+			log.Warn("Postgres does not answer; waiting for it", "error", withoutCalls(e.inWords(err)))
 		}
 		select {
-		case <-ctx.Done():
+		case <-e.Done():
 		case <-time.After(schemaPatience):
 		}
 	}
