@@ -16,7 +16,8 @@ var atStripe = regexp.MustCompile(`href="(https://dashboard\.stripe\.com[^"]*)"`
 func (x *site) buys(t *testing.T, who, account string, live *bool) {
 	t.Helper()
 	customer := fmt.Sprintf(`{"data":{"object":{"id":"cus_%s","email":%q,"name":%q}}}`, who, mailOf(who), who)
-	sale := fmt.Sprintf(`{"data":{"object":{"id":"cs_%[1]s","mode":"payment","payment_status":"paid","customer":"cus_%[1]s",`+
+	sale := fmt.Sprintf(`{"data":{"object":{"id":"cs_%[1]s","mode":"payment","payment_status":"paid",`+
+		`"customer":"cus_%[1]s",`+
 		`"payment_intent":"pi_%[1]s","created":%[3]s,"amount_total":900,"currency":"usd","customer_details":{"email":%[2]q},`+
 		`"metadata":{"storeId":"studio","productId":"drums"}}}}`, who, mailOf(who), unix(day))
 	var in []store.NewEvent

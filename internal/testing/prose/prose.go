@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// marks are two ends of a sentence, one after the other: of a text that had its own, and of the template around it.
+// marks are two ends of a sentence, one after the other: of a text that had its own, and of the
+// template around it.
 var marks = regexp.MustCompile(`[?!:;,]\.(?:\s|$)|[.!;,:]\?|[?!.][;,:](?:\s|$)|[^.]\.\.(?:\s|$)`)
 
 // abbreviated end with a full stop of their own.
 var abbreviated = regexp.MustCompile(`\b(?:e\.g|i\.e|etc|vs|a\.m|p\.m)\.`)
 
 // one is a number of one with a verb or a noun of many.
-var one = regexp.MustCompile(`(?:^|[^\d.,:/#-])1 (?:[a-z]+ ){0,2}?[a-z]+(?: (?:of type|of|from|in) \S+)*(?: that| and)? ` +
-	`(?:are|have|were|wait|do)\b|(?:^|[\s(])1 [a-z]{3,}[^sui]s\b`)
+var one = regexp.MustCompile(`(?:^|[^\d.,:/#-])1 (?:[a-z]+ ){0,2}?[a-z]+(?: (?:of type|of|from|in) \S+)*` +
+	`(?: that| and)? (?:are|have|were|wait|do)\b|(?:^|[\s(])1 [a-z]{3,}[^sui]s\b`)
 
 // Faults are the places of a text that read wrong: "missing?.", "1 event are", "1 events".
 func Faults(text string) (all []string) {
