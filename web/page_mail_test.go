@@ -3,6 +3,7 @@ package web
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/internal/testing/browser"
 	"rollcall/store/campaigns"
@@ -55,75 +56,113 @@ func mailStates(t *testing.T, x *site) []state {
 	}
 }
 
-// A recipe is looked at, previewed, rehearsed, switched on, and its mail sent into the mailbox, followed
-// and unsubscribed from: all with a real worker, on a desktop and on a phone without a script.
+// A recipe is switched on in one click, and its preview names who is next. Another time it is looked at, rehearsed and
+// switched on for who is there; the mail goes into the mailbox, its link is followed, and by that very mail the
+// customer leaves: the next mail does not go, and their page says why. All is with a real worker, on a desktop and on a
+// phone without a script.
 func TestPageMail(t *testing.T) {
 	t.Parallel()
 	x, p := visit(t, browser.Desktop)
 	x.addressed(t, "studio")
 	x.exec(t, `UPDATE mail_settings SET quiet_from = NULL, quiet_to = NULL, cap_day = NULL, cap_week = NULL,
 		home_url = $1`, x.url+listPath)
-	x.hear(t, enrolled("Nia Park", "mixing", "0", 10*day))
+	x.hear(t, enrolled("Nia Park", "mixing", "0", 10*day), enrolled("Ivo Marek", "mixing", "0", 7*day))
 	x.deliver(t)
 	phone := browser.Phone
 	phone.NoScript = true
 	for _, look := range []browser.Look{browser.Desktop, phone} {
 		p.Look(look)
-		p.Go(mailPath)
-		p.Type(`#recipe-not_started [name="n.days"]`, "8")
-		p.Click(`#recipe-not_started [value="draft"]`)
-		p.Has("h1", "Not started")
-		p.Has(".lead", "Customers who enrolled in a course 8 days ago and have not started.")
-		campaign := p.Address()
-
-		p.Click(`a[href$="/preview"]`)
-		p.Has("main", "No mail would be due then.") // it would begin now
-		p.Go(campaign)
-		p.Click(`[name="past"][value="all"]`)
-		p.Expect("400 ")
-		p.Click(`[name="to"][value="rehearsal"]`)
-		p.Has(".error", "This reaches 1 customer at once. Type that number")
-		p.Type("#count", "1")
-		p.Click(`[name="to"][value="rehearsal"]`)
-		p.Has("h1", "Rehearsal")
-		until(p, campaign, ".counts", "Entered 1")
-		p.Click(`a[href$="/preview"]`)
-		p.Has("h1", "Who gets it?")
-		p.Go(campaign)
+		x.oneClick(t, p)
+		campaign := x.rehearsed(t, p)
 		p.Click(`[name="past"][value="all"]`)
 		p.Click(`[name="to"][value="on"]`)
 		p.Type("#count", "1")
 		p.Click(`[name="to"][value="on"]`)
 		p.Has("h1", "On")
 		until(p, campaign, ".counts", "Mails sent 1")
-
-		p.Go(mailPath + "/mailbox")
-		p.Has(".box li", "Mixing Basics is waiting for you")
-		p.Click(".box a")
-		p.Has("main .text", "Hi Nia,")
-		p.Has(".headers", "")
-		html := p.Address() + "/html"
-		p.Allow("404 /favicon.ico") // the mail has none, and not every browser asks
-		p.Go(html)
-		p.Has("body", "You get this mail because you are a customer of Aurora Academy.")
-		p.Click(`a[href*="` + listPath + `"]`) // the link of the mail
-		p.Until(`location.pathname === "` + listPath + `"`)
-		p.Go(html)
-		p.Click(`a[href*="/mail/u/"]`)
-		p.Has("body", "Aurora Academy")
-
-		p.Go(x.customerPath(t, "Nia Park"))
-		p.Has("#mail", "Sent")
+		x.leftByIt(t, p)
+		x.exec(t, `UPDATE runs SET next_at = now() WHERE ended_at IS NULL`) // a week later
+		until(p, x.customerPath(t, "Nia Park"), "#mail", "Not sent")
+		p.Has("#mail", "They want no more mail of one kind")
+		x.wantCount(t, `SELECT count(*) FROM mails WHERE status = 'sent'`, 1)
 		p.Click(`#mail a[href$="/mail"]`)
 		p.Has("main", "Became due")
 		p.Has(".run .plan", "Mail “")
-		p.Go(campaign)
-		p.Click("#switch details summary")
-		p.Click(`[value="ended"]`)
-		p.Has("h1", "Ended")
+		ended(p, campaign)
 		x.exec(t, `DELETE FROM mails`)
 		x.exec(t, `DELETE FROM runs`)
+		x.exec(t, `DELETE FROM mail_stops`)
 	}
+}
+
+// oneClick switches a recipe on in one click, looks at who is next, and ends it.
+func (x *site) oneClick(t *testing.T, p *browser.Page) {
+	p.Go(mailPath)
+	p.Type(`#recipe-not_started [name="n.days"]`, "8")
+	p.Click(`#recipe-not_started [value="on"]`)
+	p.Has("h1", "On")
+	campaign := p.Address()
+	p.Click(`a[href$="/preview"]`)
+	p.Has("main", "No mail would be due then.") // it begins now
+	p.Go(campaign + "/preview?day=" + x.Cfg.Now().AddDate(0, 0, 1).Format(time.DateOnly))
+	p.Has("tbody", "Ivo Marek")
+	p.Has("tbody", "Would get it")
+	ended(p, campaign)
+	x.wantCount(t, `SELECT count(*) FROM mails`, 0)
+}
+
+// ended ends a campaign on its page.
+func ended(p *browser.Page, campaign string) {
+	p.Go(campaign)
+	p.Click("#switch details summary")
+	p.Click(`[value="ended"]`)
+	p.Has("h1", "Ended")
+}
+
+// rehearsed makes a draft of the recipe and rehearses it for who is there, whose number is typed in.
+func (x *site) rehearsed(t *testing.T, p *browser.Page) (campaign string) {
+	p.Go(mailPath)
+	p.Type(`#recipe-not_started [name="n.days"]`, "8")
+	p.Click(`#recipe-not_started [value="draft"]`)
+	p.Has("h1", "Not started")
+	p.Has(".lead", "Customers who enrolled in a course 8 days ago and have not started.")
+	campaign = p.Address()
+	p.Click(`[name="past"][value="all"]`)
+	p.Expect("400 ")
+	p.Click(`[name="to"][value="rehearsal"]`)
+	p.Has(".error", "This reaches 1 customer at once. Type that number")
+	p.Type("#count", "1")
+	p.Click(`[name="to"][value="rehearsal"]`)
+	p.Has("h1", "Rehearsal")
+	until(p, campaign, ".counts", "Entered 1")
+	p.Click(`a[href$="/preview"]`)
+	p.Has("h1", "Who gets it?")
+	x.wantCount(t, `SELECT count(*) FROM mails WHERE status = 'sent'`, 0)
+	p.Go(campaign)
+	return campaign
+}
+
+// leftByIt opens the mail in the mailbox, follows its link, and leaves by it.
+func (x *site) leftByIt(t *testing.T, p *browser.Page) {
+	p.Go(mailPath + "/mailbox")
+	p.Has(".box li", "Mixing Basics is waiting for you")
+	p.Click(".box a")
+	p.Has("main .text", "Hi Nia,")
+	p.Has(".headers", "")
+	html := p.Address() + "/html"
+	p.Allow("404 /favicon.ico") // the mail has none, and not every browser asks
+	p.Go(html)
+	p.Has("body", "You get this mail because you are a customer of Aurora Academy.")
+	p.Click(`a[href*="` + listPath + `"]`) // the link of the mail
+	p.Until(`location.pathname === "` + listPath + `"`)
+	p.Go(html)
+	p.Click(`a[href*="/mail/u/"]`)
+	p.Has("main", "Choose what to stop.")
+	x.wantCount(t, `SELECT count(*) FROM mail_stops`, 0) // programs open links, too
+	p.Click(`[name="do"][value="kind"]`)
+	p.Has("main", "You no longer get emails of this kind from Aurora Academy.")
+	p.Go(x.customerPath(t, "Nia Park"))
+	p.Has("#mail", "Sent")
 }
 
 // until loads a page again and again, until a part of it has a text.

@@ -80,8 +80,8 @@ var events = []string{
 		ever_active, started_at, current_period_end, lines)
 	SELECT '', 'sub_' || id || '_' || $2::int, '1', '', 'active', 's1', email, id, NULL, true, $1::timestamptz,
 		$1::timestamptz +
-		interval '20 days', CASE WHEN draw(id, $2::int, 15) < 0.3 THEN '[{"interval": "year"}]'::jsonb END
-	FROM customers WHERE draw(id, $2::int, 16) < 0.004`,
+		interval '20 days', CASE WHEN draw(id, $2::int, 15) < 0.7 THEN '[{"interval": "year"}]'::jsonb END
+	FROM customers WHERE draw(id, $2::int, 16) < 0.01`,
 	`WITH failed AS (
 		UPDATE subscriptions SET status = 'past_due', version = to_char($1::timestamptz AT TIME ZONE 'UTC',
 			'YYYY-MM-DD"T"HH24:MI:SS"Z"')
@@ -92,14 +92,19 @@ var events = []string{
 		ended_at = CASE WHEN draw(customer_id, $2::int, 18) >= 0.7 THEN $1::timestamptz END
 	WHERE status = 'past_due' AND draw(customer_id, $2::int, 19) < 0.2`,
 	`UPDATE subscriptions SET status = 'canceled', ended_at = $1::timestamptz WHERE ended_at IS NULL AND
-		draw(customer_id, $2::int, 20) < 0.01`,
+		draw(customer_id, $2::int, 20) < 0.04`,
 	`INSERT INTO payments (account, id, claim_version, intent_version, invoice_version, destination_version, kind,
 		claim_paid,
 		claim_amount, claim_currency, paid_at, store_id, customer_email, customer_id, unattached, sold)
 	SELECT '', 'pi_' || id || '_' || $2::int, '4', '', '', '', 'checkout', true, 500, 'usd', $1::timestamptz, 's1',
 		email, id, NULL,
 		'[{"id": "c2"}]'
-	FROM customers WHERE draw(id, $2::int, 21) < 0.003`,
+	FROM customers c WHERE draw(id, $2::int, 21) < CASE
+		WHEN EXISTS (SELECT FROM checkouts k WHERE k.email = c.email AND k.started_at > $1::timestamptz - interval '3 days')
+			THEN 0.4 -- who left an order, or a subscription, comes back more often
+		WHEN EXISTS (SELECT FROM subscriptions s WHERE s.customer_id = c.id AND s.ended_at > $1::timestamptz - interval
+			'20 days') THEN 0.12
+		ELSE 0.003 END`,
 	`INSERT INTO checkouts (account, id, version, status, store_ref, email, recovery_url, recovery_until, started_at)
 	SELECT '', 'cs_' || id || '_' || $2::int, to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 		|| ' 20 ', 'expired',
@@ -158,6 +163,25 @@ var never = map[string]string{
 	"after buying": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN customers c ON c.email =
 		m.email
 		WHERE k.recipe IN ('free', 'finished') AND m.sent_at = $1::timestamptz AND c.type = 'paying'`,
+	"after subscribing or buying again": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id
+		JOIN subscriptions s ON 'sub:' || s.id = m.occurrence
+		WHERE k.recipe = 'win_back' AND m.sent_at = $1::timestamptz AND (
+			EXISTS (SELECT FROM subscriptions o WHERE o.customer_email = m.email AND o.ended_at IS NULL)
+			OR EXISTS (SELECT FROM payments p WHERE p.customer_email = m.email AND p.paid_at > s.ended_at))`,
+	"after buying what was left": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id
+		JOIN checkouts o ON 'checkout:' || o.id = m.occurrence
+		WHERE k.recipe = 'left_checkout' AND m.sent_at = $1::timestamptz AND (
+			EXISTS (SELECT FROM payments p WHERE p.customer_email = m.email AND p.paid_at >= o.started_at)
+			OR EXISTS (SELECT FROM subscriptions s WHERE s.customer_email = m.email AND s.started_at >= o.started_at))`,
+	"after a good start": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id JOIN enrollments e
+		ON 'course:' || e.course_id = m.occurrence AND e.customer_email = m.email
+		WHERE k.recipe = 'welcome' AND m.sent_at = $1::timestamptz AND e.peak_progress >=
+			CASE m.step WHEN 'start' THEN 0.01 ELSE 20 END`,
+	"for a renewal that does not come": `SELECT m.email FROM mails m JOIN campaigns k ON k.id = m.campaign_id
+		JOIN subscriptions s ON 'sub:' || s.id = split_part(m.occurrence, '#', 1)
+		WHERE k.recipe = 'renewal' AND m.sent_at = $1::timestamptz AND (s.ended_at IS NOT NULL
+			OR m.occurrence NOT LIKE '%#' || to_char(s.current_period_end AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+			OR s.current_period_end < $1::timestamptz)`,
 	"held out": `SELECT m.email FROM mails m JOIN runs r USING (campaign_id, email, occurrence)
 		WHERE r.arm = 'held' AND $1::timestamptz IS NOT NULL`,
 	"due too long": `SELECT concat_ws(' ', email, campaign_id, reason) FROM mails WHERE status = 'due' AND not_after <
@@ -200,6 +224,8 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	w.want(`SELECT recipe FROM campaigns WHERE id NOT IN (SELECT campaign_id FROM mails WHERE status = 'sent')`, ``)
+	w.want(`SELECT recipe FROM campaigns WHERE recipe IN ('left_checkout', 'welcome') AND id NOT IN (
+		SELECT campaign_id FROM runs WHERE ended_for = 'goal')`, ``)
 	t.Logf("%d sent to %d people in %d days; previews said %v", sent, people, days, reasons)
 	if sent < people/2 {
 		t.Errorf("only %d were sent", sent)
