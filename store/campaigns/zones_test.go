@@ -18,8 +18,8 @@ var zones = []string{"Pacific/Midway", "Pacific/Honolulu", "America/Anchorage", 
 // starts are days before the clocks change: of Europe, of America, of Australia, and of New Zealand alone.
 var starts = []string{"2026-03-28", "2026-10-24", "2026-03-07", "2026-10-31", "2026-04-04", "2026-10-03", "2026-09-26"}
 
-// Over both clock changes of each hemisphere, in 24 zones, a mail that becomes due at any hour goes out once: within two
-// days, and at an hour of the day in which the store sends.
+// Over both clock changes of each hemisphere, in 24 zones, a mail that becomes due at any hour goes out once: within
+// two days, and at an hour of the day in which the store sends.
 func TestZones(t *testing.T) {
 	t.Parallel()
 	for _, start := range starts {
