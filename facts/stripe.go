@@ -197,7 +197,7 @@ func (c Context) or(other Context) Context {
 		{&c.StoreRef, &other.StoreRef}, {&c.ProductType, &other.ProductType}, {&c.Plan, &other.Plan},
 		{&c.UserRef, &other.UserRef},
 		{&c.CreatorRef, &other.CreatorRef}, {&c.StripeCustomer, &other.StripeCustomer}, {&c.Email, &other.Email},
-		{&c.Name, &other.Name},
+		{&c.Name, &other.Name}, {&c.Country, &other.Country},
 	} {
 		*f.to = first(*f.to, *f.from)
 	}

@@ -17,9 +17,9 @@ type stripeSession struct {
 	Invoice         objectID
 	Subscription    objectID
 	Customer        objectID
-	ClientReference text                        `json:"client_reference_id"`
-	PaymentLink     objectID                    `json:"payment_link"`
-	Details         *struct{ Email, Name text } `json:"customer_details"`
+	ClientReference text     `json:"client_reference_id"`
+	PaymentLink     objectID `json:"payment_link"`
+	Details         billing  `json:"customer_details"`
 	Status          text
 	Metadata        metadata
 	LineItems       *struct{ Data []lineItem } `json:"line_items"` // only in the API, and only on request
@@ -31,6 +31,12 @@ type stripeSession struct {
 			ExpiresAt unix `json:"expires_at"`
 		}
 	} `json:"after_expiration"`
+}
+
+// billing is what a buyer gave at a payment.
+type billing struct {
+	Email, Name text
+	Address     country
 }
 
 type lineItem struct {
@@ -112,9 +118,7 @@ func (s stripeSession) context() Context {
 		c.UserRef = first(c.UserRef, ref(string(s.ClientReference)))
 	}
 	c.StripeCustomer = string(s.Customer)
-	if d := s.Details; d != nil {
-		c.Email, c.Name = Email(string(d.Email)), name(string(d.Name))
-	}
+	c.Email, c.Name, c.Country = Email(string(s.Details.Email)), name(string(s.Details.Name)), string(s.Details.Address)
 	return c
 }
 

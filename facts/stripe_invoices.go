@@ -12,6 +12,7 @@ type stripeInvoice struct {
 	Customer            objectID
 	CustomerEmail       text                `json:"customer_email"`
 	CustomerName        text                `json:"customer_name"`
+	CustomerAddress     country             `json:"customer_address"`
 	PaymentIntent       objectID            `json:"payment_intent"` // before basil
 	Subscription        objectID            // before basil
 	SubscriptionDetails subscriptionDetails `json:"subscription_details"`
@@ -98,6 +99,7 @@ func (in stripeInvoice) context() Context {
 		}
 	}
 	c.StripeCustomer, c.Email, c.Name = string(in.Customer), Email(string(in.CustomerEmail)), name(string(in.CustomerName))
+	c.Country = string(in.CustomerAddress)
 	return c
 }
 

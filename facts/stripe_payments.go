@@ -83,10 +83,10 @@ type stripeCharge struct {
 	Customer       objectID
 	PaymentIntent  objectID `json:"payment_intent"`
 	Invoice        objectID
-	TransferData   *transferData              `json:"transfer_data"`
-	OnBehalfOf     objectID                   `json:"on_behalf_of"`
-	Billing        struct{ Email, Name text } `json:"billing_details"`
-	ReceiptEmail   text                       `json:"receipt_email"`
+	TransferData   *transferData `json:"transfer_data"`
+	OnBehalfOf     objectID      `json:"on_behalf_of"`
+	Billing        billing       `json:"billing_details"`
+	ReceiptEmail   text          `json:"receipt_email"`
 	Metadata       metadata
 }
 
@@ -105,9 +105,9 @@ func (c *wholeCharge) UnmarshalJSON(b []byte) error {
 func (o origin) addBuyer(p *Payment, ch stripeCharge) {
 	c := contextOf(ch.Metadata)
 	c.Email, c.Name = Email(first(string(ch.Billing.Email), string(ch.ReceiptEmail))), name(string(ch.Billing.Name))
-	c.StripeCustomer = string(ch.Customer)
+	c.StripeCustomer, c.Country = string(ch.Customer), string(ch.Billing.Address)
 	c.Named = nil // a copy of the intent's own
-	if c.Email != "" || c.UserRef != "" || c.StripeCustomer != "" || c.StoreRef != "" || c.ProductRef != "" {
+	if c.Email+c.Country != "" || c.UserRef != "" || c.StripeCustomer != "" || c.StoreRef != "" || c.ProductRef != "" {
 		p.Charge, p.ChargeVersion = &c, o.version(rankUpdated)
 	}
 }

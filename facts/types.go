@@ -116,6 +116,7 @@ type Context struct {
 	StripeCustomer string  `json:"stripe_customer,omitempty"`
 	Email          string  `json:"email,omitempty"`
 	Name           string  `json:"name,omitempty"`
+	Country        string  `json:"country,omitempty"` // of the billing address; never that of a card
 	Named          []Line  `json:"named,omitempty"`   // further products in metadata
 	Lines          []Line  `json:"lines,omitempty"`   // the items sold
 	Earlier        Earlier `json:"earlier,omitempty"` // versions of groups; else the whole object's

@@ -59,7 +59,7 @@ func TestCustomersChangeMeanwhile(t *testing.T) {
 		FULL JOIN customer_words w ON w.customer_id = coalesce(c.id, i.customer_id)
 		CROSS JOIN LATERAL fold(concat_ws(' ', c.name, c.email)) folded
 		WHERE (i.store_id, i.words, i.has, w.store_id, w.words) IS DISTINCT FROM (c.store_id, folded,
-			customer_has(c.course_ids, c.courses, c.product_ids), c.store_id, folded)`, "")
+			customer_has(c.course_ids, c.courses, c.product_ids, c.country), c.store_id, folded)`, "")
 }
 
 // changeCustomers inserts, changes and deletes customers until it is stopped, and returns how often.

@@ -17,7 +17,7 @@ const everything = `{
 	"store_id": "store_a",
 	"email": "ada@example.com",
 	"name": "Ada",
-	"image_url": "https://example.com/a.png",
+	"image_url": "https://example.com/a.png", "country": "NO",
 	"type": "subscription",
 	"status": "active",
 	"source": {"kind": "free_course", "product_id": "course_1", "title": "Mixing 101"},
@@ -56,8 +56,8 @@ const everything = `{
 }`
 
 const bare = `{
-	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "type": "lead",
-	 "status": "inactive",
+	"id": "2", "store_id": "store_a", "email": "b@example.com", "name": null, "image_url": null, "country": null,
+	"type": "lead", "status": "inactive",
 	"source": {"kind": null, "product_id": null, "title": null}, "total_spent": [], "refunded": [],
 	"first_seen_at": null, "last_activity_at": null, "courses": [], "purchases": [], "subscriptions": [],
 	"product_ids": [], "tags": [], "forecast": null, "engagement": null
@@ -70,7 +70,7 @@ func TestCustomerJSON(t *testing.T) {
 	l.product(t, "store_b", "foreign", "What store b calls it")
 	l.exec(t, `
 		INSERT INTO customers (store_id, email, name, image_url, type, status, source_kind, source_product_id, first_seen_at,
-			last_activity_at, spent, refunded, courses, purchases, subscriptions, product_ids)
+			last_activity_at, spent, refunded, courses, purchases, subscriptions, product_ids, country)
 		VALUES ('store_a', 'ada@example.com', 'Ada', 'https://example.com/a.png', 'subscription', 'active', 'free_course',
 			'course_1',
 			'2026-01-02 03:04:05.000006+00', '2026-02-01 05:00:00+05',
@@ -90,7 +90,7 @@ func TestCustomerJSON(t *testing.T) {
 			  {"id": "sub_2", "status": "canceled", "product_id": "club", "plan": null, "amount": null, "currency": null,
 				"current_period_end": null, "cancel_at_period_end": false},
 			  {"id": "sub_3", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
-				"current_period_end": null, "cancel_at_period_end": false}]', '{club,course_1,foreign}')`)
+				"current_period_end": null, "cancel_at_period_end": false}]', '{club,course_1,foreign}', 'NO')`)
 	l.exec(t, `INSERT INTO customers (store_id, email, status) VALUES ('store_a', 'b@example.com', 'inactive')`)
 	now := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC)
 	reader := customers.New(l.Store).At(now)

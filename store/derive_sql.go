@@ -30,6 +30,7 @@ var derivedColumns = []struct{ name, sql string }{
 	{"subscriptions", "coalesce(subscribed.list, '[]')"},
 	{"course_ids", "coalesce(courses.ids, '{}')"},
 	{"product_ids", "coalesce(bought_products.ids, '{}')"},
+	{"country", "CASE WHEN t.email NOT LIKE '%" + anonymousDomain + "' THEN home.country END"},
 }
 
 // deriveSQL writes the derived customers that differ from their rows, and returns
@@ -84,7 +85,8 @@ LEFT JOIN money      ON money.customer = t.id
 LEFT JOIN courses    ON courses.customer = t.id
 LEFT JOIN purchases  ON purchases.customer = t.id
 LEFT JOIN subscribed ON subscribed.customer = t.id
-LEFT JOIN bought_products ON bought_products.customer = t.id`
+LEFT JOIN bought_products ON bought_products.customer = t.id
+LEFT JOIN home       ON home.customer = t.id`
 
 // DerivationSQL names all that is worked out of the facts of customers: $1 ids, $2
 // stores, $3 addresses. What writes, checks and explains customers begins with it.
@@ -95,7 +97,7 @@ WITH target AS (
 pay AS MATERIALIZED (
 	SELECT t.id AS customer, p.id, p.amount, p.currency, p.refunded, p.amount::numeric - p.refunded - p.disputed AS net,
 		` + PaidAt + ` AS at, p.subscription IS NOT NULL AS recurring, p.product_id, p.sold,
-		coalesce(p.name, p.charge ->> 'name') AS name,
+		coalesce(p.name, p.charge ->> 'name') AS name, coalesce(p.country, p.charge ->> 'country') AS country,
 		coalesce(p.user_ref, p.intent ->> 'user_ref', p.charge ->> 'user_ref') AS user_ref,
 		coalesce(p.stripe_customer, p.intent ->> 'stripe_customer', p.charge ->> 'stripe_customer') AS stripe_customer,
 		p.account, t.store_id
@@ -359,6 +361,17 @@ bought_products AS (
 	FROM (SELECT customer, product AS product_id FROM line UNION SELECT customer, unnest(products) FROM subs) p
 	WHERE product_id IS NOT NULL
 	GROUP BY customer
+),
+-- Where their newest payment or subscription that says so was billed to.
+home AS (
+	SELECT DISTINCT ON (customer) customer, country
+	FROM (
+		SELECT customer, at, country FROM pay
+		UNION ALL
+		SELECT customer, at, coalesce(checkout ->> 'country', country) FROM subs
+	) said
+	WHERE country IS NOT NULL
+	ORDER BY customer, at DESC NULLS LAST, country
 ),
 faces AS (
 	SELECT DISTINCT ON (customer) customer, image_url

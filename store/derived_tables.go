@@ -21,7 +21,7 @@ const shouldBeIndexed = `
 		c.id AS customer_id,
 		c.store_id,
 		fold(concat_ws(' ', c.name, c.email)) AS words,
-		customer_has(c.course_ids, c.courses, c.product_ids) AS has,
+		customer_has(c.course_ids, c.courses, c.product_ids, c.country) AS has,
 		tags_of(c.store_id, c.email) AS tags
 	FROM customers c`
 
@@ -34,7 +34,7 @@ const Misindexed = shouldBeIndexed + `
 		FROM customer_index i
 		JOIN customer_words w USING (customer_id)
 		WHERE i.customer_id = c.id
-		  AND (i.store_id, i.has, i.tags) = (c.store_id, customer_has(c.course_ids, c.courses, c.product_ids),
+		  AND (i.store_id, i.has, i.tags) = (c.store_id, customer_has(c.course_ids, c.courses, c.product_ids, c.country),
 			tags_of(c.store_id, c.email))
 		  AND (w.store_id, w.words) = (c.store_id, fold(concat_ws(' ', c.name, c.email)))
 	  )`

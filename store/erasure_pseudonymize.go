@@ -171,10 +171,13 @@ func (ts *tombstones) buyer(c *facts.Context, account string, at time.Time) bool
 
 // typed pseudonymizes what was typed beside an id, and reports whether that changes it.
 func (t *tombstone) typed(c *facts.Context) bool {
-	email, name := c.Email, c.Name
+	was := typedIn(c)
 	if c.Email != "" {
 		c.Email = t.address()
 	}
-	c.Name, c.Earlier = "", anonymousAges(c.Earlier, "name")
-	return c.Email != email || name != ""
+	c.Name, c.Country, c.Earlier = "", "", anonymousAges(c.Earlier, "name", "country")
+	return typedIn(c) != was
 }
+
+// typedIn is what was typed beside an id; empty: nothing.
+func typedIn(c *facts.Context) string { return c.Email + c.Name + c.Country }

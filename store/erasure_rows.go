@@ -167,7 +167,7 @@ func (f *erasureFilter) pseudonymizeParts(p purchase, first time.Time, people ma
 		return nil
 	}
 	for _, by := range p.parts {
-		if t := before(pseudonymIn(by.Context)); t != nil && by.Email+by.Name != "" {
+		if t := before(pseudonymIn(by.Context)); t != nil && typedIn(by.Context) != "" {
 			changed = t.typed(by.Context) || changed
 		}
 		if by.StripeCustomer != "" {

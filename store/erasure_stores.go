@@ -129,7 +129,7 @@ func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *to
 // ownAll makes the anonymous person the buyer in all parts of a row.
 func (t *tombstone) ownAll(p purchase) (changed bool) {
 	for _, by := range p.parts {
-		if by.told || by.UserRef+by.StripeCustomer+by.Email+by.Name != "" {
+		if by.told || by.UserRef+by.StripeCustomer+typedIn(by.Context) != "" {
 			changed = t.own(by.Context) || changed
 		}
 	}
@@ -139,11 +139,12 @@ func (t *tombstone) ownAll(p purchase) (changed bool) {
 // own makes the anonymous person the user: whose a row is, is asked of that first.
 func (t *tombstone) own(c *facts.Context) bool {
 	old := *c
-	c.UserRef, c.Email, c.Name, c.Earlier = t.person, "", "", anonymousAges(c.Earlier, "email", "name")
+	c.UserRef, c.Email, c.Name, c.Country = t.person, "", "", ""
+	c.Earlier = anonymousAges(c.Earlier, "email", "name", "country")
 	if c.StripeCustomer != "" {
 		c.StripeCustomer = t.person
 	}
-	return old.UserRef != c.UserRef || old.StripeCustomer != c.StripeCustomer || old.Email+old.Name != ""
+	return old.UserRef != c.UserRef || old.StripeCustomer != c.StripeCustomer || typedIn(&old) != ""
 }
 
 // wordsInStores removes what people said about mail in stores that they were erased from, if they said it

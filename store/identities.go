@@ -98,8 +98,8 @@ type IdentityColumn struct {
 // How else a column names people than by an identity.
 const (
 	aPerson     = "person"       // user:<id>, or email:<address>
-	aName       = "name"         // what a person is called, or looks like
-	aContext    = "context"      // JSON of what an object says of its buyer: user_ref, stripe_customer, email, name
+	aName       = "name"         // what a person is called, looks like or lives in
+	aContext    = "context"      // JSON of a buyer: user_ref, stripe_customer, email, name, country
 	pastAddress = "past_address" // an address as it was spelled then, which stays
 	anyText     = "text"         // text or JSON that may name any person
 	itsAge      = "versions"     // JSON of the versions of the other columns
@@ -117,7 +117,7 @@ var identityColumns = slices.Concat(
 	columnsOfTable("checkouts", ofContext+", text recovery_url"),
 	columnsOfTable("failed_invoices", "stripe_customer stripe_customer, versions earlier, text hosted_url"),
 	// Customers, and what follows from them.
-	columnsOfTable("customers", "copy email name image_url"),
+	columnsOfTable("customers", "copy email name image_url country"),
 	columnsOfTable("customer_index", "copy words"),
 	columnsOfTable("customer_words", "copy words"),
 	columnsOfTable("customer_merges", "past_address from_email into_email"),

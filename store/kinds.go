@@ -250,7 +250,7 @@ func (k RowKey) place() string {
 }
 
 // ofContext are the columns of a Stripe object about its buyer.
-const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name, versions earlier"
+const ofContext = "user user_ref, stripe_customer stripe_customer, address email, name name country, versions earlier"
 
 // paymentBuyer is what a payment says of its buyer, part by part.
 func paymentBuyer(f *facts.Payment, c clock) (p purchase) {

@@ -33,8 +33,9 @@ var checkoutActs = []func(drawer) store.NewEvent{
 		return d.stripe("checkout.session.completed",
 			fmt.Sprintf(
 				`{"id":"cs_sub_%s","mode":"subscription","payment_status":%q,"subscription":%q,"customer":%s,`+
-					`"customer_details":{"email":%q},"created":%d,"metadata":%s}`,
-				d.deal, d.pick("status", "paid", "unpaid"), d.sub(), d.maybe(d.cus), d.email(), d.unix("created"), d.metadata()))
+					`"customer_details":{"email":%q%s},"created":%d,"metadata":%s}`,
+				d.deal, d.pick("status", "paid", "unpaid"), d.sub(), d.maybe(d.cus), d.email(), d.living("address"),
+				d.unix("created"), d.metadata()))
 	},
 }
 
@@ -53,7 +54,9 @@ func (d drawer) session(typ, status string, withIntent bool) store.NewEvent {
 			id, status, d.amount(), d.currency(), intent, d.unix("created"), d.metadata(),
 			d.field("invoice", func() string { return fmt.Sprintf("%q", d.invoice()) }),
 			d.field("customer", func() string { return fmt.Sprintf("%q", d.cus()) }),
-			d.field("customer_details", func() string { return fmt.Sprintf(`{"email":%q,"name":"Guest"}`, d.email()) }),
+			d.field("customer_details", func() string {
+				return fmt.Sprintf(`{"email":%q,"name":"Guest"%s}`, d.email(), d.living("address"))
+			}),
 			d.field("consent", func() string {
 				return fmt.Sprintf(`{"promotions":%q}`, d.pick("promotions", "opt_in", "opt_out"))
 			}),
@@ -76,8 +79,8 @@ var moneyActs = []func(drawer) store.NewEvent{
 			fmt.Sprintf(
 				`{"id":"ch_%[1]s","amount":%d,"amount_captured":%[2]d,"amount_refunded":0,"captured":true,"paid":true,`+
 					`"status":"succeeded","currency":%q,"payment_intent":%[1]q,"created":%[4]d,`+
-					`"billing_details":{"email":%s,"name":"Guest"},"metadata":{}}`,
-				d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.email)))
+					`"billing_details":{"email":%s,"name":"Guest"%s},"metadata":{}}`,
+				d.intent(), d.amount(), d.currency(), d.unix("created"), d.maybe(d.email), d.living("address")))
 	},
 	func(d drawer) store.NewEvent {
 		d = d.payment()
@@ -138,9 +141,10 @@ var billingActs = []func(drawer) store.NewEvent{
 		d = d.recurring()
 		return d.stripe("invoice.paid",
 			fmt.Sprintf(
-				`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"created":%d,`+
+				`{"id":%q,"amount_paid":%d,"currency":%q,"customer":%q,"created":%d%s,`+
 					`"parent":{"subscription_details":{"subscription":%q,"metadata":%s}},"lines":{"data":[%s]}}`,
-				d.invoice(), d.amount(), d.currency(), d.cus(), d.unix("created"), d.sub(), d.metadata(),
+				d.invoice(), d.amount(), d.currency(), d.cus(), d.unix("created"), d.living("customer_address"), d.sub(),
+				d.metadata(),
 				d.lines(`{"pricing":{"price_details":{"price":%q}}}`)))
 	},
 	func(d drawer) store.NewEvent {
@@ -149,6 +153,13 @@ var billingActs = []func(drawer) store.NewEvent{
 			fmt.Sprintf(`{"id":"inpay_%s","invoice":%q,"payment":{"type":"payment_intent","payment_intent":%q}}`, d.deal,
 				d.invoice(), d.intent()))
 	},
+}
+
+// living draws a billing address with a comma before it, or nothing.
+func (d drawer) living(field string) string {
+	return d.field(field, func() string {
+		return fmt.Sprintf(`{"country":%q}`, d.of("country", "NO", "SE", "JP", "nowhere"))
+	})
 }
 
 // items draws what a subscription consists of: one plan or two.

@@ -17,7 +17,7 @@ import (
 // contextColumns are the column sets of a facts.Context.
 var contextColumns = columnSets(
 	"store_ref, product_ref, product_kind, product_type, plan, user_ref, creator_ref, stripe_customer, " +
-		"email, name, named, lines")
+		"email, name, country, named, lines")
 
 // The tables of facts.
 var (

@@ -30,7 +30,7 @@ func (x *site) fillSheet(t testing.TB) {
 			('club', 'store_a', 'store_a', '{store_a}', '=Club()', 'v', '')`)
 	x.exec(t, `
 		INSERT INTO customers (store_id, email, name, type, status, source_kind, source_product_id, first_seen_at,
-			last_activity_at, spent, refunded, courses, purchases, subscriptions)
+			last_activity_at, spent, refunded, courses, purchases, subscriptions, country)
 		VALUES ('store_a', 'ada@example.com', 'Ada Ż', 'subscription', 'active', 'free_course', 'course_1',
 			'2026-01-02 03:04:05.6+00', '2026-02-01 05:00:00+05',
 			'[{"amount": 5800, "currency": "jpy"}, {"amount": 29900, "currency": "usd"}]',
@@ -44,16 +44,17 @@ func (x *site) fillSheet(t testing.TB) {
 			'[{"id": "sub_1", "status": "active", "product_id": "club", "plan": null, "amount": 1900, "currency": "usd",
 				"current_period_end": "2026-03-01T00:00:00Z"},
 			  {"id": "sub_2", "status": "canceled", "product_id": null, "plan": null, "amount": null, "currency": null,
-				"current_period_end": null}]'),
-		('store_a', 'b@example.com', NULL, 'lead', 'inactive', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]'),
+				"current_period_end": null}]', 'NO'),
+		('store_a', 'b@example.com', NULL, 'lead', 'inactive', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]', NULL),
 		('store_a', '-c@example.com', '=HYPERLINK("http://evil.example","x")', 'lead', 'active', NULL, NULL, '2026-01-01',
-			NULL, '[]', '[]', '[]', '[]', '[]'),
-		('store_b', 'other@example.com', 'Other', 'lead', 'active', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]')`)
+			NULL, '[]', '[]', '[]', '[]', '[]', NULL),
+		('store_b', 'other@example.com', 'Other', 'lead', 'active', NULL, NULL, NULL, NULL, '[]', '[]', '[]', '[]', '[]',
+			NULL)`)
 }
 
 const csvHead = "\ufeffid,email,name,type,status,source,source_title,first_seen_utc,last_activity_utc," +
 	"course_count,courses,completed_count,purchases,subscriptions,total_spent,refunded,tags," +
-	"expected,may_buy_again,engagement\r\n"
+	"expected,may_buy_again,engagement,country\r\n"
 
 func TestExport(t *testing.T) {
 	x := open(t, nil)
@@ -73,11 +74,11 @@ func TestExport(t *testing.T) {
 		`2,"Mixing, ""101"" (33.5%); course_x (100%)",1,"Mixing, ""101"" (299.00 USD, refunded 5.00 USD); other ` +
 		`(5800 JPY)",` +
 		`"'=Club() (active, period ends 2026-03-01); sub_2 (canceled)",5800 JPY; 299.00 USD,5.00 USD,'=1; VIP,` +
-		`149.00 USD,82.2%,lost` + "\r\n" +
+		`149.00 USD,82.2%,lost,NO` + "\r\n" +
 		x.id(t, core.CustomerID, 3) +
 		`,'-c@example.com,"'=HYPERLINK(""http://evil.example"",""x"")",lead,active,` +
-		`,,2026-01-01 00:00:00,,0,,0,,,,,,,,` + "\r\n" +
-		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,,,,` + "\r\n"
+		`,,2026-01-01 00:00:00,,0,,0,,,,,,,,,` + "\r\n" +
+		x.id(t, core.CustomerID, 2) + `,b@example.com,,lead,inactive,,,,,0,,0,,,,,,,,,` + "\r\n"
 	if diff := cmp.Diff(want, got.text); diff != "" || got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}

@@ -26,6 +26,8 @@ func sample(p customers.Part) any {
 		return "usd"
 	case p.Kind == customers.Domain:
 		return "first.example"
+	case p.Kind == customers.Country:
+		return "NO"
 	}
 	return p.Example
 }
@@ -37,6 +39,8 @@ func other(p customers.Part) any {
 		return p.Choices[1].Value
 	case p.Kind == customers.Currency:
 		return "jpy"
+	case p.Kind == customers.Country:
+		return "US"
 	}
 	return "other.example"
 }
@@ -79,7 +83,8 @@ func TestSegmentFormKeepsRules(t *testing.T) {
 			}
 		}
 	}
-	if len(kept) < 25 || !kept["can_mail is"] || !kept["customer email_domain"] || !kept["purchase currency"] {
+	if len(kept) < 25 || !kept["can_mail is"] || !kept["customer email_domain"] || !kept["customer country"] ||
+		!kept["purchase currency"] {
 		t.Errorf("only these were tried: %v", kept)
 	}
 }

@@ -20,6 +20,7 @@ var placeholders = map[*pg.ParamKind]string{
 	customers.CourseID: "ID", customers.ProductID: "ID", customers.TagID: "ID", customers.SegmentID: "ID",
 	customers.CampaignID: "ID",
 	customers.Percent:    "N", customers.Count: "N", customers.Amount: "AMOUNT", customers.Domain: "DOMAIN",
+	customers.Country:  "CODE",
 	customers.RuleText: "JSON", pg.Moment: "WHEN", pg.Search: "WORDS",
 }
 

@@ -21,8 +21,9 @@ type Customer struct {
 	Email          string         `json:"email"`
 	Name           *string        `json:"name"`
 	ImageURL       *string        `json:"image_url"`
-	Type           string         `json:"type"`   // lead, paying or subscription
-	Status         string         `json:"status"` // active or inactive
+	Country        *string        `json:"country"` // ISO 3166-1 alpha-2, see CountryName
+	Type           string         `json:"type"`    // lead, paying or subscription
+	Status         string         `json:"status"`  // active or inactive
 	Source         Source         `json:"source"`
 	TotalSpent     []store.Money  `json:"total_spent"` // per currency, net of refunds and lost disputes
 	Refunded       []store.Money  `json:"refunded"`
@@ -165,6 +166,7 @@ func (c *listed) exported(from lookups, subscriptions *[]listedSubscription) []l
 		{"c.subscriptions", listOf[listedSubscription]{subscriptions, memberOfSubscription}},
 		{from.tags, &c.tags},
 		{from.forecast, &c.Forecast},
+		{"c.country", &c.Country},
 	}
 }
 

@@ -20,10 +20,11 @@ const DefaultSort = "-last_activity"
 // Store, zero values select all, sorted by DefaultSort. It is the short form of a rule:
 // all its parameters must hold. Those with several values have one on each line.
 type Filter struct {
-	Store  string
-	Type   string // any of these: lead, paying, subscription
-	Status string // active, inactive
-	Source string // kinds of their Source
+	Store   string
+	Type    string // any of these: lead, paying, subscription
+	Status  string // active, inactive
+	Source  string // kinds of their Source
+	Country string // codes of countries that they live in
 
 	Course      string // ids of courses, one of which they are in
 	NotCourse   string // ids of courses that they are not in
@@ -78,7 +79,9 @@ var (
 		Check: likeOne(`[0-9]{1,4}`, "a number from 0 to 9999")}
 	Currency = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[a-z]{3}$"}`,
 		Check: likeOne(`[a-z]{3}`, "a code in small letters, for example usd")}
-	Domain = &pg.ParamKind{Schema: pg.Text.Schema,
+	// Country is a code of a country.
+	Country = &pg.ParamKind{Schema: `{"type": "string", "pattern": "^[A-Z]{2}$"}`, Check: checkCountry}
+	Domain  = &pg.ParamKind{Schema: pg.Text.Schema,
 		Check: likeOne(`@?[^@\s]{1,253}`, "what follows the @, for example example.com")}
 	RuleText = &pg.ParamKind{Schema: pg.Text.Schema, Max: maxRule}
 )

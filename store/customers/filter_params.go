@@ -23,6 +23,8 @@ func (f *Filter) Params() []pg.Param {
 			Label:   "Status", Doc: "Only customers with this status.", Example: "active"},
 		{Name: "source", Value: &f.Source, On: "customer.source", Multi: true, Choices: anyOf(sources, "Any"),
 			Label: "Source", Doc: "Only customers who came from this source.", Example: "free_course"},
+		{Name: "country", Value: &f.Country, Kind: Country, On: "customer.country", Multi: true,
+			Label: "Country", Doc: "Only customers whose newest payment was billed to this country.", Example: "NO"},
 	}, f.courseParams(), f.moneyParams(), f.mailParams(), f.labelParams(), f.timeParams())
 }
 

@@ -102,6 +102,11 @@ func TestListsReadIndexes(t *testing.T) {
 	if !strings.Contains(band, "has && '{progress4:x,progress5:x}'::text[]") {
 		t.Errorf("part of a course is not looked up:\n%s", band)
 	}
+	from := plan("country=IS&country=NO", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
+	if !strings.Contains(from, "Bitmap Index Scan on customer_index_all") ||
+		!strings.Contains(from, "has && '{country:IS,country:NO}'::text[]") {
+		t.Errorf("countries are not looked up:\n%s", from)
+	}
 	pair := plan("q=qx", func(q *listQuery) (string, pg.Arguments) { return q.seek(nil) })
 	if !strings.Contains(pair, "Bitmap Index Scan on customer_words_beyond_ascii") ||
 		!strings.Contains(pair, "(words ~ '") {

@@ -22,12 +22,13 @@ type draw struct {
 }
 
 var (
-	drawnCourses  = []string{"course_a", "course_b", "course_c"}
-	drawnProducts = []string{"pack", "club", "course_a", "bundle"}
-	drawnTags     = []string{"tag_1", "tag_2", "tag_3"}
-	drawnSegments = []string{"seg_dynamic", "seg_nested", "seg_static", "seg_circle", "seg_gone"}
-	drawnMoney    = []string{"usd", "jpy", "kwd"}
-	drawnAmounts  = []string{"0", "5", "9.95", "10", "99.5", "500"}
+	drawnCourses   = []string{"course_a", "course_b", "course_c"}
+	drawnProducts  = []string{"pack", "club", "course_a", "bundle"}
+	drawnTags      = []string{"tag_1", "tag_2", "tag_3"}
+	drawnSegments  = []string{"seg_dynamic", "seg_nested", "seg_static", "seg_circle", "seg_gone"}
+	drawnCountries = []string{"NO", "SE"}
+	drawnMoney     = []string{"usd", "jpy", "kwd"}
+	drawnAmounts   = []string{"0", "5", "9.95", "10", "99.5", "500"}
 )
 
 func (d draw) one(of ...string) string { return of[d.IntN(len(of))] }
@@ -87,6 +88,8 @@ func (d draw) value(about, part string) any {
 		return d.one("0", "12.5", "50", "99.5", "100")
 	case p.Kind == Amount:
 		return d.one(drawnAmounts...)
+	case p.Kind == Country:
+		return d.some(append(drawnCountries, "JP")...)
 	case p.Kind == Domain:
 		return d.some("example.com", "mail.example", "nowhere.example")
 	case p.Kind == pg.Search:
@@ -255,12 +258,12 @@ func (d draw) insert(t testing.TB, s *store.Store, n int, lists []any) {
 	email := fmt.Sprintf("user%d@%s", n, d.one("example.com", "mail.example", "sub.example.com"))
 	put(t, s, `
 		INSERT INTO customers (store_id, email, name, type, status, source_kind, first_seen_at, last_activity_at, spent,
-			refunded, spent_rank, courses, purchases, subscriptions, course_ids, product_ids)
+			refunded, spent_rank, country, courses, purchases, subscriptions, course_ids, product_ids)
 		VALUES ('s', $1, nullif($2, ''), $3, $4, nullif($5, ''), $6, $7, $8::text::jsonb, $9::text::jsonb, $10::float8,
-			$11::text::jsonb, $12::text::jsonb, $13::text::jsonb, $14, $15)`,
+			nullif($11, ''), $12::text::jsonb, $13::text::jsonb, $14::text::jsonb, $15, $16)`,
 		append([]any{email, d.one("", "Ada Lovelace", "Bob Stone", "under_score"), d.one("lead", "paying", "subscription"),
 			d.one("active", "inactive"), d.one("", "free_course", "course_purchase", "product_purchase", "subscription"),
-			seen, active, jsonText(t, spent), jsonText(t, refunded), rank}, lists...)...)
+			seen, active, jsonText(t, spent), jsonText(t, refunded), rank, d.one(append(drawnCountries, "")...)}, lists...)...)
 	for _, tag := range append(drawnTags, "seg_static") {
 		if d.chance(30) {
 			put(t, s, `INSERT INTO customer_tags (store_id, email, tag_id, tagged_by) VALUES ('s', $1, $2, 'admin')`, email, tag)

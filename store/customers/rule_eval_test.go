@@ -146,6 +146,7 @@ func (w witness) moment(text string) time.Time {
 func (w witness) customer(c Customer, p map[string][]string) bool {
 	_, domain, _ := strings.Cut(c.Email, "@")
 	return oneOf(p["type"], c.Type) && oneOf(p["status"], c.Status) && oneOf(p["source"], text(c.Source.Kind)) &&
+		oneOf(p["country"], text(c.Country)) &&
 		w.during(c.FirstSeenAt, p["first_seen_after"], p["first_seen_before"]) &&
 		w.during(c.LastActivityAt, p["last_activity_after"], p["last_activity_before"]) &&
 		says(p["refunded"], len(c.Refunded) > 0) && says(p["disputed"], w.disputed[c.ID]) &&

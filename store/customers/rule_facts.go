@@ -69,6 +69,10 @@ func customerFacts(r Rule, c Customer, labels Labels) (facts []string) {
 			if c.Source.Kind != nil {
 				facts = append(facts, "source: "+p.named([]string{*c.Source.Kind}, Labels{}))
 			}
+		case "country":
+			if c.Country != nil {
+				facts = append(facts, CountryName(*c.Country))
+			}
 		case "first_seen_after", "first_seen_before":
 			facts = append(facts, "joined "+dayOf(c.FirstSeenAt))
 		case "last_activity_after", "last_activity_before":

@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"strconv"
 	"strings"
 
 	"rollcall/internal/show"
@@ -18,14 +19,23 @@ func Shown(k *pg.ParamKind, value string, in *show.Locale) string {
 		return in.Percentage(value)
 	case isNumber(k):
 		return in.Grouped(value)
+	case k == Country:
+		return CountryName(value)
 	}
 	return value
 }
 
 // Filled is a value of a kind as readers of a locale see it in a field.
 func Filled(k *pg.ParamKind, value string, in *show.Locale) string {
-	if isNumber(k) {
+	switch {
+	case isNumber(k):
 		return in.Decimal(value)
+	case k == Country: // one on each line
+		codes := pg.Lines(value)
+		for i, code := range codes {
+			codes[i] = CountryName(code)
+		}
+		return strings.Join(codes, "\n")
 	}
 	return value
 }
@@ -37,6 +47,8 @@ func Typed(k *pg.ParamKind, value string, in *show.Locale) string {
 		return in.Plain(value)
 	case k == Currency:
 		return strings.ToLower(value) // pages write it in capitals
+	case k == Country:
+		return countryCalled(value)
 	}
 	return value
 }
@@ -45,7 +57,7 @@ func Typed(k *pg.ParamKind, value string, in *show.Locale) string {
 // values of choices, and numbers as the reader writes them.
 func Refusal(reason string, choices []pg.Choice, in *show.Locale) string {
 	if choices == nil {
-		return strings.ReplaceAll(reason, "99.50", in.Decimal("99.50"))
+		return strings.NewReplacer("99.50", in.Decimal("99.50"), byCode, byName).Replace(reason)
 	}
 	var labels []string
 	for _, c := range choices {
@@ -54,4 +66,13 @@ func Refusal(reason string, choices []pg.Choice, in *show.Locale) string {
 		}
 	}
 	return "choose " + list(labels, "or")
+}
+
+// tenthOf is the tenth that a limit is in; of none it is otherwise.
+func tenthOf(limit []string, otherwise int) int {
+	if len(limit) == 0 {
+		return otherwise
+	}
+	percent, _ := strconv.ParseFloat(limit[0], 64) // was checked
+	return int(percent / 10)
 }

@@ -192,6 +192,8 @@ func (k compiler) customer(thing *Thing, r Rule) (conds []cond) {
 		case len(values) == 0:
 		case p.Name == "q":
 			conds = append(conds, k.called(values[0])...)
+		case p.Has != "":
+			conds = append(conds, inHas(p.Has, values))
 		default:
 			c := k.part(p, values)
 			c.key = p.Key
@@ -313,15 +315,6 @@ func inTenths(r Rule, courses []string) cond {
 		}
 	}
 	return inColumn("i.has", entries)
-}
-
-// tenthOf is the tenth that a limit is in; of none it is otherwise.
-func tenthOf(limit []string, otherwise int) int {
-	if len(limit) == 0 {
-		return otherwise
-	}
-	percent, _ := strconv.ParseFloat(limit[0], 64) // was checked
-	return int(percent / 10)
 }
 
 // counted is the condition that as many rows meet where.

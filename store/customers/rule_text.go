@@ -137,7 +137,7 @@ func list(texts []string, word string) string {
 func negated(said string) string {
 	for _, swap := range [][2]string{{"may not get", "may get"}, {"have no address", "have an address"},
 		{"have no ", "have a "}, {"are not ", "are "},
-		{"have not ", "have "}} {
+		{"have not ", "have "}, {"do not live ", "live "}} {
 		if rest, ok := strings.CutPrefix(said, swap[0]); ok {
 			return swap[1] + rest
 		}
@@ -214,7 +214,7 @@ var customerTexts = map[string]string{
 	"type": "are ", "status": "are ", "source": "have the source ", "q": "are found by ",
 	"first_seen_after": "have joined ", "first_seen_before": "have joined ",
 	"last_activity_after": "have been active ", "last_activity_before": "have last been active ",
-	"email_domain": "have an address at ",
+	"email_domain": "have an address at ", "country": "live in ",
 	"refunded=yes": "have got money back", "refunded=no": "have not got money back",
 	"disputed=yes": "have taken back a payment", "disputed=no": "have not taken back a payment",
 	"note=yes": "have a note", "note=no": "have no note",

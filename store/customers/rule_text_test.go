@@ -15,7 +15,9 @@ func TestRuleText(t *testing.T) {
 		"Customers who are Leads or Customers, have last been active more than 30 days ago and have no note.",
 		`{"none":[{"customer":{"note":"no"}},{"any":[{"tag":"t1"},{"product":"p1"}]}]}`://
 		"Customers who have a note, are not tagged VIP and have not bought or subscribed to Beat Pack.",
-		`{"enrollment":{"times_max":0}}`: "Customers who are not enrolled in a course.",
+		`{"customer":{"country":["SE","NO"],"status":"active"}}`: "Customers who are Active and live in Norway or Sweden.",
+		`{"none":[{"customer":{"country":"MK"}}]}`:               "Customers who do not live in North Macedonia.",
+		`{"enrollment":{"times_max":0}}`:                         "Customers who are not enrolled in a course.",
 		`{"purchase":{"product":"p1","times_min":2,"refunded":"partly"}}`://
 		"Customers who have bought Beat Pack at least 2 times (refunded in part).",
 		`{"subscription":{"status":["active","trialing"],"ends_before":"+7d","cancelling":"yes"}}`: //

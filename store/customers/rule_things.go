@@ -34,6 +34,7 @@ type Part struct {
 	Multi   bool   // any of several values
 	Number  bool   // its values are numbers in JSON
 	Key     string // the column of customers that it is a range of; empty: none
+	Has     string // entries of its values in customer_index.has begin so; empty: there are none
 	Facet   int    // the part of the facet that it chooses, from 1; 0: none
 	SQL     string // with $? for the values: an array if Multi, a time if a moment; or what yes means, never NULL
 	Path    string // the same as SQL, in jsonpath: $ and the part's name stand for its values; empty: it cannot
@@ -68,6 +69,7 @@ var Things = []Thing{
 		{Name: "status", Label: "Status", Choices: statuses, Multi: true, Facet: 2, SQL: "c.status = ANY(" + asTexts + ")"},
 		{Name: "source", Label: "Source", Choices: sources, Multi: true, Facet: 3,
 			SQL: "c.source_kind = ANY(" + asTexts + ")"},
+		{Name: "country", Label: "Country", Kind: Country, Multi: true, Has: "country:"},
 		{Name: "first_seen_after", Label: "Joined since", Kind: pg.Moment, Key: onFirstSeen, SQL: "c.first_seen_at >= $?"},
 		{Name: "first_seen_before", Label: "Joined before", Kind: pg.Moment, Key: onFirstSeen, SQL: "c.first_seen_at < $?"},
 		{Name: "last_activity_after", Label: "Active since", Kind: pg.Moment, Key: onLastActivity,

@@ -36,6 +36,7 @@ func (s *Site) functions() template.FuncMap {
 		"pictures": func() bool { return s.Cfg.Pictures },
 		"kind":     func(kind string) string { return show.Types[kind] },
 		"source":   func(kind *string) string { return SourceNames[*kind] },
+		"country":  func(code *string) string { return customers.CountryName(*code) },
 		"path":     url.PathEscape,
 		"by":       by,
 		"heard":    heard,

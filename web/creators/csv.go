@@ -20,7 +20,7 @@ import (
 var Columns = []string{
 	"id", "email", "name", "type", "status", "source", "source_title", "first_seen_utc", "last_activity_utc",
 	"course_count", "courses", "completed_count", "purchases", "subscriptions", "total_spent", "refunded",
-	"tags", "expected", "may_buy_again", "engagement",
+	"tags", "expected", "may_buy_again", "engagement", "country",
 }
 
 // sheet writes customers as CSV. Semicolons separate the entries of a cell.
@@ -84,6 +84,7 @@ func (s *sheet) Customer(c *customers.Customer) {
 	s.tags(c.Tags)
 	s.forecast(c.Forecast)
 	s.engagement(c.Engagement)
+	s.own(text(c.Country))
 	s.csv.Write(s.row)
 }
 
