@@ -14,6 +14,7 @@ import (
 	"rollcall/facts"
 	"rollcall/store"
 	"rollcall/store/customers"
+	"rollcall/store/tags"
 )
 
 // From one store only what is that store's is erased, whenever it comes.
@@ -391,5 +392,39 @@ func TestEraseAgainByAnotherAddress(t *testing.T) {
 	h.erasedEnd(t, store.Erasing{Email: "e@x.example"})
 	if names := h.lines(t, `SELECT kind || ' ' || value FROM erasure_terms`); len(names) > 0 {
 		t.Errorf("still kept in clear: %v", names)
+	}
+}
+
+// Who acts again before their erasure has ended is a customer at once, and has none of the marks of before.
+func TestEraseWhoActsMeanwhile(t *testing.T) {
+	h := newHouse(t)
+	var e teller
+	h.tell(t, []store.NewEvent{e.enrolled("c1", `"email":"f@x.example"`)}, plan{batch: 1, workers: 1})
+	id, own := h.lines(t, `SELECT id::text FROM customers`)[0], tags.New(h.store)
+	vip, err := own.Ensure(t.Context(), "s1", "VIP", "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, noted := customers.New(h.store).AddNote(t.Context(), "s1", id, customers.NewNote{Body: "old", Author: "admin"})
+	if err := errors.Join(own.Put(t.Context(), "s1", id, vip, "admin"), noted); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	if err := h.store.Erase(ctx, store.Erasing{Email: "f@x.example"},
+		store.EraseOptions{Read: facts.Read, Progress: func(done, all int64) { interrupt() }}); err == nil {
+		t.Fatal("not interrupted")
+	}
+	again := e.sale("pi_f", "f@x.example", `{"storeId":"s1","productId":"p"}`)
+	again.OccurredAt = time.Now()
+	h.tell(t, []store.NewEvent{again}, plan{batch: 1, workers: 1})
+	if err := h.store.FinishErasures(t.Context(), 0, store.EraseOptions{Read: facts.Read}); err != nil {
+		t.Fatal(err)
+	}
+	if all := h.lines(t, `SELECT email FROM customers WHERE email NOT LIKE 'erased-%'`); len(all) != 1 {
+		t.Errorf("customers: %v", all)
+	}
+	if marks := h.lines(t, `SELECT email || body FROM customer_notes UNION ALL
+		SELECT email || tag_id FROM customer_tags`); len(marks) > 0 {
+		t.Errorf("still there: %v", marks)
 	}
 }
