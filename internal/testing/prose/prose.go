@@ -14,8 +14,8 @@ var marks = regexp.MustCompile(`[?!:;,]\.(?:\s|$)|[.!;,:]\?|[?!.][;,:](?:\s|$)|[
 // abbreviated end with a full stop of their own.
 var abbreviated = regexp.MustCompile(`\b(?:e\.g|i\.e|etc|vs|a\.m|p\.m)\.`)
 
-// one is a number of one with a verb or a noun of many.
-var one = regexp.MustCompile(`(?:^|[^\d.,:/#-])1 (?:[a-z]+ ){0,2}?[a-z]+(?: (?:of type|of|from|in) \S+)*` +
+// one is a number of one with a verb or a noun of many; "mails of 1 store have" are many.
+var one = regexp.MustCompile(`(?:^|\(|[^f] )1 (?:[a-z]+ ){0,2}?[a-z]+(?: (?:of type|of|from|in) \S+)*` +
 	`(?: that| and)? (?:are|have|were|wait|do)\b|(?:^|[\s(])1 [a-z]{3,}[^sui]s\b`)
 
 // Faults are the places of a text that read wrong: "missing?.", "1 event are", "1 events".

@@ -18,6 +18,7 @@ func TestFaults(t *testing.T) {
 		"1 event of type x from Stripe is late",
 		"11 events are", "0.1 events", "1 customer has 2 courses that are new", "1 class was", "in 1 status",
 		"2026-01-01 are",
+		"1 mail of store s1 may have been sent", "mails of 1 store have waited",
 		"Here is 1 fact. Others are not.", "a (b?)",
 	} {
 		if found := Faults(right); len(found) > 0 {
