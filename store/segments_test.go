@@ -117,6 +117,9 @@ func wantSegmentsRefused(t *testing.T, all *segments.Segments) {
 		}
 	}
 	for _, g := range must(all.List(t.Context(), "s1")) {
+		if g.ReadyMade {
+			continue // every store has it
+		}
 		for what, err := range map[string]error{
 			"get": second(all.Segment(t.Context(), "s2", g.ID)), "delete": all.Delete(t.Context(), "s2", g.ID),
 			"change": second(all.Update(t.Context(), "s2", g.ID, segments.Change{})),
@@ -244,5 +247,105 @@ func TestRulesNameWhatIsThere(t *testing.T) {
 		Rule: []byte(`{"tag":"` + mine + `"}`)}, "admin")
 	if err == nil {
 		t.Error("a tag of another store")
+	}
+}
+
+// Ready-made segments are in every store, pinned and watched in each on its own, and never changed otherwise.
+func TestReadyMadeSegments(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	var e teller
+	apply(t, s, []store.NewEvent{e.enrolled("c1", `"email":"a@x.example"`)}, 1)
+	exec(t, url, `INSERT INTO segments (id, store_id, name, folded, kind, created_by)
+		VALUES ('seg_older', 's1', 'Finished', 'finished', 'static', 'admin')`) // from before there were any
+	all, on, name, version := segments.New(s), true, "Mine", 0
+	for what, c := range map[string]segments.Change{"name": {Name: &name}, "rule": {Rule: []byte(`{"tag":"x"}`)}} {
+		_, err := all.Update(t.Context(), "s1", "finished", c)
+		if !conflicts(err, "ready_made", "Copy it to change it") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := all.Delete(t.Context(), "s1", "finished"); !conflicts(err, "ready_made", "cannot be deleted") {
+		t.Error(err)
+	}
+	g, err := all.Update(t.Context(), "s1", "finished", segments.Change{Pinned: &on, Watched: &on, Version: &version})
+	if err != nil || g.ID != "finished" || g.Version != 1 || g.CreatedAt != nil {
+		t.Fatalf("%+v %v", g, err)
+	}
+	if _, err := all.Update(t.Context(), "s1", "finished", segments.Change{Version: &version}); !conflicts(err, "changed", "") {
+		t.Errorf("a change of an earlier version: %v", err)
+	}
+	for store, want := range map[string]string{
+		"s1": "at_risk stuck finished! never_started big_spenders new_this_week seg_older",
+		"s2": "at_risk stuck finished never_started big_spenders new_this_week"} {
+		var got []string
+		for _, g := range must(all.List(t.Context(), store)) {
+			if one := must(all.Segment(t.Context(), store, g.ID)); one.Pinned != g.Pinned || one.Watched != g.Pinned {
+				t.Errorf("%+v is listed as %+v", one, g)
+			}
+			got = append(got, g.ID+map[bool]string{true: "!"}[g.Pinned])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v", store, got)
+		}
+	}
+	for range 2 {
+		if looked, err := all.Look(t.Context(), 0); err != nil || !looked {
+			t.Fatal(looked, err)
+		}
+		apply(t, s, []store.NewEvent{e.platform("enrollment.upserted",
+			`{"course_id":"c1","email":"a@x.example","progress":100,"completed_at":"2026-01-02T00:00:00Z"}`)}, 1)
+	}
+	if moves := must(all.Moves(t.Context(), "s1", "finished", 0, 9)); len(moves) != 1 || moves[0].Kind != "in" {
+		t.Errorf("%+v", moves)
+	}
+	if moves := must(all.Moves(t.Context(), "s2", "finished", 0, 9)); len(moves) != 0 {
+		t.Errorf("of another store: %+v", moves)
+	}
+	if latest := must(all.Latest(t.Context(), "s1", "finished", 9)); len(latest) != 1 || latest[0].Called != "a@x.example" {
+		t.Errorf("%+v", latest)
+	}
+	off := false
+	if g, err = all.Update(t.Context(), "s1", "finished", segments.Change{Watched: &off}); err != nil || !g.Pinned || g.Watched {
+		t.Errorf("%+v %v", g, err)
+	}
+	wantRows(t, url, `SELECT email FROM watched_members`)
+}
+
+// Segments within segments are four groups deep at most. Deeper ones of before are found, and changed but not made
+// deeper.
+func TestNestedSegmentsDepth(t *testing.T) {
+	t.Parallel()
+	s, url := openURL(t)
+	people(t, s, 2)
+	all, inner := segments.New(s), segment(t, s, "1", `{"all":[{"customer":{"type":"lead"}}]}`)
+	for _, name := range []string{"2", "3", "4"} {
+		inner = segment(t, s, name, `{"any":[{"segment":"`+inner.ID+`"}]}`)
+	}
+	deeper := segments.Segment{Name: "5", Kind: segments.Dynamic, Rule: []byte(`{"any":[{"segment":"` + inner.ID + `"}]}`)}
+	if _, err := all.Create(t.Context(), "s1", deeper, "admin"); !refused(err, "rule", `"5" too large`) ||
+		!strings.Contains(err.Error(), "groups 4 deep") {
+		t.Errorf("five deep: %v", err)
+	}
+	exec(t, url, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
+		VALUES ('seg_older', 's1', 'older', 'older', 'dynamic', '{"any":[{"segment":"`+inner.ID+`"}]}', 'admin')`)
+	wantRows(t, url, `SELECT count(*)::text FROM customers WHERE store_id = 's1' AND type = 'lead'`, "2")
+	if page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Segment: "seg_older"}); err != nil ||
+		len(page) != 2 {
+		t.Errorf("an older one: %d %v", len(page), err)
+	}
+	on, one := true, must(all.List(t.Context(), "s1"))[len(customers.ReadySegments)]
+	for _, err := range []error{
+		second(all.Update(t.Context(), "s1", "seg_older", segments.Change{Pinned: &on, Rule: deeper.Rule})),
+		second(all.Update(t.Context(), "s1", one.ID, segments.Change{Rule: []byte(`{"none":[{"customer":{"type":"lead"}}]}`)})),
+	} {
+		if err != nil {
+			t.Errorf("a change that makes nothing deeper: %v", err)
+		}
+	}
+	_, err := all.Update(t.Context(), "s1", one.ID, segments.Change{
+		Rule: []byte(`{"none":[{"any":[{"customer":{"type":"lead"}},{"tag":"x"}]}]}`)})
+	if !refused(err, "rule", "too large") {
+		t.Errorf("a change that makes others deeper: %v", err)
 	}
 }

@@ -93,6 +93,7 @@ func segmentStates(t *testing.T, x *site) []state {
 		{name: "segments", path: segmentsPath},
 		{name: "segment", path: path},
 		{name: "static segment", path: segmentsPath + "/seg_bbbbbbbbbb"},
+		{name: "ready-made segment", path: segmentsPath + "/at_risk"},
 		{name: "new segment", path: segmentsPath + "/new"},
 		{name: "of a list", path: segmentsPath + "/new?course=mixing&not_tag=x&type=paying&type=lead&q=a"},
 		{name: "incomplete segment", path: path, expect: "400 ", prepare: func(p *browser.Page) {

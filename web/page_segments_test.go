@@ -145,3 +145,40 @@ func TestPageWatchedSegment(t *testing.T) {
 	p.Click(".movers a")
 	p.Until(`["Ann Lee", "Bob Stone"].includes(document.querySelector("h1").innerText)`)
 }
+
+// A ready-made segment has a page like others: who is in it and why, pinned as a tab and watched, but not changed.
+func TestPageReadyMadeSegment(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	for _, look := range []browser.Look{browser.Desktop, browser.Phone, without} {
+		p.Look(look)
+		p.Go(segmentsPath)
+		p.Click(`[aria-label="Details of Finished"]`)
+		p.Has("h1", "Finished")
+		p.Has(".preview .says", "Customers who are enrolled in a course (completed).")
+		p.Has(".builder .hint", "Copy it to change it.")
+		p.Lists(".few a:first-child bdi", "Bob Stone")
+		p.Until(`!document.querySelector("#name") && !document.querySelector('[name="n"]')`)
+		p.Click(`[name="pinned"]`)
+		p.Click(`[name="watched"]`)
+		p.Click(`[value="save"]`)
+		p.Until(`location.pathname === "` + segmentsPath + `"`)
+		p.Has("#finished", "Pinned Watched")
+		p.Has("main", "No segments of your own yet")
+		p.Go(segmentsPath + "/finished")
+		p.Has(".preview", "No one has entered or left since it is watched.")
+		p.Click(`.few .why`)
+		p.Has("h1", "Bob Stone is in Finished")
+		p.Go(segmentsPath)
+		p.Click(`#finished form button`)
+		p.Has("#finished [aria-label='Pin Finished']", "Pin")
+		p.Click(`[aria-label="Details of Finished"]`)
+		p.Click(`[name="watched"]`)
+		p.Click(`[value="save"]`)
+		p.Until(`!document.querySelector("#finished .badge")`)
+	}
+	x.exec(t, `UPDATE segments SET pinned = true WHERE ready = 'finished'`)
+	p.Look(browser.Desktop)
+	p.Go(listPath)
+	p.Has(`.segments a[href$="?segment=finished"]`, "Finished 1")
+}

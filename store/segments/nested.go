@@ -14,7 +14,7 @@ import (
 
 // Limits of a rule with the rules of the segments that it names in their places.
 const (
-	maxDepth  = 8
+	maxDepth  = 4
 	maxLeaves = 200
 )
 
@@ -70,17 +70,22 @@ type nesting struct {
 	path []string // the ids of the segments that are being measured, each of which names the next
 }
 
-// checkNested refuses segments that name each other in a circle, or become too large.
-func checkNested(all []Segment) error {
-	n := &nesting{all: all}
+// checkNested refuses a change after which segments name each other in a circle, or are too large. One that was larger
+// before is kept: it still finds its customers.
+func checkNested(before, all []Segment) error {
+	old, n := &nesting{all: before}, &nesting{all: all}
 	for _, g := range all {
 		is, err := n.segment(g.ID)
 		if err != nil {
 			return err
 		}
-		if is.depth > maxDepth || is.leaves > maxLeaves {
+		if is.depth <= maxDepth && is.leaves <= maxLeaves {
+			continue
+		}
+		was, err := old.segment(g.ID)
+		if err != nil || is.depth > max(was.depth, maxDepth) || is.leaves > max(was.leaves, maxLeaves) {
 			return pg.Refuse("rule", "makes the segment %q too large with the segments that it names: at most %d conditions, "+
-				"%d levels deep, are allowed", g.Name, maxLeaves, maxDepth)
+				"in groups %d deep, are allowed", g.Name, maxLeaves, maxDepth)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,22 +44,26 @@ func New(s *store.Store) *Segments {
 type Segment struct {
 	ID        string          `json:"id"`
 	Name      string          `json:"name"`
+	ReadyMade bool            `json:"ready_made"` // every store has it: see customers.ReadySegments
 	Kind      string          `json:"kind"`
 	Rule      json.RawMessage `json:"rule"` // null: static
 	Pinned    bool            `json:"pinned"`
 	Watched   bool            `json:"watched"` // entries and exits are written down
 	Version   int             `json:"version"` // counts changes
 	CreatedBy string          `json:"created_by"`
-	CreatedAt time.Time       `json:"created_at"`
-	UpdatedAt time.Time       `json:"updated_at"`
+	CreatedAt *time.Time      `json:"created_at"` // nil: ready-made
+	UpdatedAt *time.Time      `json:"updated_at"`
 }
 
 const (
 	// columns are those that scan reads.
-	columns = `id, name, kind, rule, pinned, watched, version, created_by, created_at, updated_at`
+	columns = `coalesce(ready, id), name, kind, rule, pinned, watched, version, created_by, created_at, updated_at`
 
 	// selectSegments selects segments, for more conditions to follow.
 	selectSegments = `SELECT ` + columns + ` FROM segments WHERE store_id = $1`
+
+	// rowOf is the row of the segment with an id. A ready-made one has none until it is pinned or watched.
+	rowOf = `(SELECT id FROM segments WHERE store_id = $1 AND coalesce(ready, id) = $2)`
 )
 
 func scan(row pgx.CollectableRow) (g Segment, err error) {
@@ -68,11 +73,28 @@ func scan(row pgx.CollectableRow) (g Segment, err error) {
 	if rule != nil {
 		g.Rule = json.RawMessage(*rule)
 	}
-	g.CreatedAt, g.UpdatedAt = g.CreatedAt.UTC(), g.UpdatedAt.UTC()
-	return g, err
+	if err != nil {
+		return g, err
+	}
+	if made := ready(g.ID); made != nil {
+		made.Pinned, made.Watched, made.Version = g.Pinned, g.Watched, g.Version
+		return *made, nil
+	}
+	*g.CreatedAt, *g.UpdatedAt = g.CreatedAt.UTC(), g.UpdatedAt.UTC()
+	return g, nil
 }
 
-// List returns a store's segments by name.
+// ready is the ready-made segment with an id, neither pinned nor watched; nil: there is none.
+func ready(id string) *Segment {
+	made := customers.ReadySegmentOf(id)
+	if made == nil {
+		return nil
+	}
+	return &Segment{ID: id, Name: made.Name, ReadyMade: true, Kind: Dynamic, Rule: json.RawMessage(made.Rule),
+		CreatedBy: "rollcall"}
+}
+
+// List returns a store's segments: those that are ready-made, then its own by name.
 func (s *Segments) List(ctx context.Context, storeID string) (all []Segment, err error) {
 	defer pg.Wrap(&err, "segments.List(%q)", storeID)
 	if !pg.Storable(storeID) {
@@ -81,8 +103,17 @@ func (s *Segments) List(ctx context.Context, storeID string) (all []Segment, err
 	return list(ctx, s.Pool, storeID)
 }
 
-func list(ctx context.Context, db pg.Querier, storeID string) ([]Segment, error) {
-	return pgx.CollectRows(pg.Query(ctx, db, selectSegments+` ORDER BY folded`, storeID), scan)
+func list(ctx context.Context, db pg.Querier, storeID string) (all []Segment, err error) {
+	kept, err := pgx.CollectRows(pg.Query(ctx, db, selectSegments+` ORDER BY folded`, storeID), scan)
+	for _, made := range customers.ReadySegments {
+		g := *ready(made.ID)
+		if i := slices.IndexFunc(kept, func(g Segment) bool { return g.ID == made.ID }); i >= 0 {
+			g = kept[i]
+			kept = slices.Delete(kept, i, i+1)
+		}
+		all = append(all, g)
+	}
+	return append(all, kept...), err
 }
 
 // Segment returns a segment of a store; ErrNotFound also for another store's.
@@ -91,7 +122,11 @@ func (s *Segments) Segment(ctx context.Context, storeID, id string) (g Segment, 
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return Segment{}, pg.ErrNotFound
 	}
-	return pg.One(ctx, s.Pool, scan, selectSegments+` AND id = $2`, storeID, id)
+	g, err = pg.One(ctx, s.Pool, scan, selectSegments+` AND coalesce(ready, id) = $2`, storeID, id)
+	if made := ready(id); made != nil && errors.Is(err, pg.ErrNotFound) {
+		return *made, nil
+	}
+	return g, err
 }
 
 // Texts says in a sentence each who is in segments of a store.
@@ -125,12 +160,12 @@ func (s *Segments) Create(ctx context.Context, storeID string, g Segment, author
 	if !pg.Storable(storeID) {
 		return Segment{}, pg.ErrNotFound
 	}
-	g.ID, g.CreatedBy = "seg_"+strings.ToLower(rand.Text()[:10]), author
+	g.ID, g.CreatedBy = newID(), author
 	err = s.alone(ctx, storeID, func(tx pgx.Tx, all []Segment) error {
-		if len(all) >= maxSegments {
-			return pg.Refuse("name", "cannot be added: the store has %d segments, the most allowed; delete some", len(all))
+		if n := len(all) - len(customers.ReadySegments); n >= maxSegments {
+			return pg.Refuse("name", "cannot be added: the store has %d segments, the most allowed; delete some", n)
 		}
-		if err := checkNested(append(all, g)); err != nil {
+		if err := checkNested(all, append(all, g)); err != nil {
 			return err
 		}
 		if err := g.checkNamed(ctx, tx, storeID); err != nil {
@@ -161,7 +196,8 @@ type Change struct {
 
 // Update changes a segment; its id stays. Errors are as in Create and Segment, or a
 // *pg.Conflict if another change came first. With another rule, all who match it are new
-// to a watched segment, and none of them is an entry.
+// to a watched segment, and none of them is an entry. A ready-made one is pinned and
+// watched, and nothing else of it changes.
 func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g Segment, err error) {
 	defer pg.Wrap(&err, "segments.Update(%q, %q)", storeID, id)
 	if !pg.Storable(storeID) || !pg.Storable(id) {
@@ -173,6 +209,11 @@ func (s *Segments) Update(ctx context.Context, storeID, id string, c Change) (g 
 			return err
 		}
 		g = *old
+		if g.ReadyMade {
+			if err := keepReady(ctx, tx, storeID, g); err != nil {
+				return err
+			}
+		}
 		if c.Rule != nil {
 			if err := g.checkNamed(ctx, tx, storeID); err != nil {
 				return err
@@ -196,7 +237,7 @@ var updateSQL = `
 			id AS segment_id,
 			watched AND $6 AND rule IS NOT DISTINCT FROM $4 AS goes_on
 		FROM segments
-		WHERE store_id = $1 AND id = $2
+		WHERE store_id = $1 AND coalesce(ready, id) = $2
 	),
 	forgotten AS (
 		DELETE FROM watched_members
@@ -205,7 +246,7 @@ var updateSQL = `
 	UPDATE segments s
 	SET
 		name = $3,
-		folded = ` + tags.Folded("$3") + `,
+		folded = CASE WHEN s.ready IS NULL THEN ` + tags.Folded("$3") + ` ELSE s.folded END,
 		rule = $4,
 		pinned = $5,
 		watched = $6,
@@ -216,19 +257,41 @@ var updateSQL = `
 	WHERE s.id = now.segment_id
 	RETURNING ` + columns
 
+// keepReady makes the row of a ready-made segment, unless there is one. No name that people give folds to its own:
+// that begins with a space.
+func keepReady(ctx context.Context, tx pgx.Tx, storeID string, g Segment) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO segments (id, store_id, name, folded, kind, rule, ready, version, created_by)
+		VALUES ($1, $2, $3, ' ' || $4::text, 'dynamic', $5, $4, 0, 'admin')
+		ON CONFLICT (store_id, folded) DO NOTHING`, newID(), storeID, g.Name, g.ID, g.rule())
+	return err
+}
+
+func newID() string { return "seg_" + strings.ToLower(rand.Text()[:10]) }
+
+// readyStays refuses to change or delete a ready-made segment.
+func (g Segment) readyStays() error {
+	return pg.Conflicts("ready_made", "The segment “%s” is ready-made: its name and rule stay, and it cannot be deleted. "+
+		"Copy it to change it.", g.Name)
+}
+
 // apply changes one of a store's segments, checks it, and returns it.
 func apply(all []Segment, id string, c Change) (*Segment, error) {
+	before := slices.Clone(all)
 	for i := range all {
 		if g := &all[i]; g.ID == id {
 			if c.Version != nil && *c.Version != g.Version {
 				return nil, pg.Conflicts("changed",
 					"The segment “%s” was changed meanwhile. Look at it again, then repeat the change.", g.Name)
 			}
+			if g.ReadyMade && (c.Name != nil || c.Rule != nil) {
+				return nil, g.readyStays()
+			}
 			g.take(c)
 			if err := g.check(); err != nil {
 				return nil, err
 			}
-			return g, checkNested(all)
+			return g, checkNested(before, all)
 		}
 	}
 	return nil, pg.ErrNotFound
@@ -255,6 +318,9 @@ func (s *Segments) Delete(ctx context.Context, storeID, id string) (err error) {
 	defer pg.Wrap(&err, "segments.Delete(%q, %q)", storeID, id)
 	if !pg.Storable(storeID) || !pg.Storable(id) {
 		return pg.ErrNotFound
+	}
+	if made := ready(id); made != nil {
+		return made.readyStays()
 	}
 	return s.alone(ctx, storeID, func(tx pgx.Tx, _ []Segment) error {
 		if err := s.members.Unused(ctx, storeID, "segment", id); err != nil {
@@ -292,8 +358,8 @@ func (s *Segments) alone(ctx context.Context, storeID string, do func(pgx.Tx, []
 // free refuses the name of a segment that every store has.
 func free(ctx context.Context, db pg.Querier, name string) error {
 	var names []string
-	for _, ready := range customers.ReadySegments {
-		names = append(names, ready.Name)
+	for _, made := range customers.ReadySegments {
+		names = append(names, made.Name)
 	}
 	_, err := pg.One(ctx, db, pgx.RowTo[int], `SELECT 1 FROM unnest($1::text[]) ready WHERE `+tags.Folded("ready")+` = `+
 		tags.Folded("$2"), names, name)

@@ -36,10 +36,10 @@ func (s *Segments) Moves(ctx context.Context, storeID, id string, after int64, l
 			(SELECT c.id FROM customers c WHERE c.store_id = m.store_id AND c.email = m.email),
 			m.at
 		FROM segment_moves m
-		WHERE m.segment_id = $1
-		  AND m.id > $2
+		WHERE m.segment_id = `+rowOf+`
+		  AND m.id > $3
 		ORDER BY m.id
-		LIMIT $3`, id, after, limit)
+		LIMIT $4`, storeID, id, after, limit)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Move, err error) {
 		err = row.Scan(&m.ID, &m.Kind, &m.Customer, &m.At)
 		m.At = m.At.UTC()
@@ -68,9 +68,9 @@ func (s *Segments) Latest(ctx context.Context, storeID, id string, limit int) (a
 			m.at,
 			coalesce(c.id::text, ''),
 			coalesce(nullif(c.name, ''), c.email, '')
-		FROM (SELECT * FROM segment_moves WHERE segment_id = $1 ORDER BY id DESC LIMIT $2) m
+		FROM (SELECT * FROM segment_moves WHERE segment_id = `+rowOf+` ORDER BY id DESC LIMIT $3) m
 		LEFT JOIN customers c ON c.store_id = m.store_id AND c.email = m.email
-		ORDER BY m.id DESC`, id, limit)
+		ORDER BY m.id DESC`, storeID, id, limit)
 }
 
 // Look compares the watched segment whose turn it is with its last look, which is more
@@ -84,12 +84,12 @@ func (s *Segments) Look(ctx context.Context, every time.Duration) (looked bool, 
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			SELECT id, store_id, looked_at IS NULL
+			SELECT id, coalesce(ready, id), store_id, looked_at IS NULL
 			FROM segments
 			WHERE watched AND coalesce(looked_at, '-infinity') < now() - $1::interval
 			ORDER BY random() -- one that fails is not in the way of the others
 			LIMIT 1
-			FOR NO KEY UPDATE SKIP LOCKED`, every).Scan(&w.id, &w.store, &w.first); err != nil {
+			FOR NO KEY UPDATE SKIP LOCKED`, every).Scan(&w.row, &w.id, &w.store, &w.first); err != nil {
 			return err
 		}
 		return s.compare(ctx, tx, w)
@@ -102,12 +102,12 @@ func (s *Segments) Look(ctx context.Context, every time.Duration) (looked bool, 
 
 // watched is a segment in hand.
 type watched struct {
-	id, store string
-	first     bool
+	row, id, store string
+	first          bool
 }
 
 func (s *Segments) compare(ctx context.Context, tx pgx.Tx, w watched) error {
-	args := pg.Arguments{w.id, w.store, w.first}
+	args := pg.Arguments{w.row, w.store, w.first}
 	audience, err := s.readers.Audience(ctx, tx, customers.Filter{Store: w.store, Segment: w.id}, &args)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (c *computing) members(ctx context.Context) error {
 		return err
 	}
 	segments, err := pg.Column[string](ctx, c.tx,
-		`SELECT id FROM segments WHERE store_id = $1 AND kind = 'dynamic' ORDER BY id`, c.store)
+		`SELECT id FROM segments WHERE store_id = $1 AND kind = 'dynamic' AND ready IS NULL ORDER BY id`, c.store)
 	for _, id := range segments {
 		args := pg.Arguments{id}
 		members, err := c.readers.Audience(ctx, c.tx, customers.Filter{Store: c.store, Segment: id}, &args)

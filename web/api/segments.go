@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -13,18 +14,18 @@ import (
 // segmentBody is the body of a request to make a segment.
 type segmentBody struct {
 	Name    string          `json:"name"`
-	Kind    string          `json:"kind"`
+	Kind    string          `json:"kind"` // empty: dynamic
 	Rule    json.RawMessage `json:"rule"`
 	Pinned  bool            `json:"pinned"`
 	Watched bool            `json:"watched"`
 }
 
-// ListSegments answers a store's segments, by name.
+// ListSegments answers a store's segments: those that are ready-made, then its own by name.
 func (s *API) ListSegments(w http.ResponseWriter, r *http.Request) error {
-	all, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
-	if err == nil && len(all) == 0 {
-		err = s.mentioned(r)
+	if err := s.mentioned(r); err != nil {
+		return err
 	}
+	all, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	g, err := segments.New(s.Cfg.Store).Create(r.Context(), r.PathValue("store"), segments.Segment{Name: sent.Name,
-		Kind: sent.Kind, Rule: sent.Rule, Pinned: sent.Pinned, Watched: sent.Watched}, core.Admitted(r).Name())
+		Kind: cmp.Or(sent.Kind, segments.Dynamic), Rule: sent.Rule, Pinned: sent.Pinned, Watched: sent.Watched}, core.Admitted(r).Name())
 	if err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
 
 // ShowSegment answers a segment.
 func (s *API) ShowSegment(w http.ResponseWriter, r *http.Request) error {
+	if err := s.mentioned(r); err != nil { // every store has the ready-made ones
+		return err
+	}
 	g, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), r.PathValue("segment"))
 	if err != nil {
 		return err
@@ -63,6 +67,9 @@ func (s *API) ShowSegment(w http.ResponseWriter, r *http.Request) error {
 func (s *API) EditSegment(w http.ResponseWriter, r *http.Request) error {
 	var sent segments.Change
 	if err := core.ReadJSON(w, r, &sent); err != nil {
+		return err
+	}
+	if err := s.mentioned(r); err != nil {
 		return err
 	}
 	g, err := segments.New(s.Cfg.Store).Update(r.Context(), r.PathValue("store"), r.PathValue("segment"), sent)
@@ -172,6 +179,9 @@ type shownMove struct {
 // the last one is the cursor from which to go on, whenever.
 func (s *API) ListMoves(w http.ResponseWriter, r *http.Request) error {
 	page, err := core.PageBy(r, func(cursor string) (int64, bool) { return s.IDs().Number(core.MoveID, cursor) })
+	if err == nil {
+		err = s.mentioned(r)
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type segmentPage struct {
 	Watched  bool
 	Movers   []segments.Mover // of a watched one, the latest first
 	Static   bool
+	Copy     string // for a ready-made one: see copyOf
 	Revision int    // of the segment, as the form has it
 	URL      string // of the segments
 	Action   string // where the form goes
@@ -99,19 +100,10 @@ func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) 
 	if r.PostForm.Get("do") == "" {
 		return core.ErrForm
 	}
-	id := r.PathValue("segment")
-	d := draft{Segment: segments.Segment{ID: id, Name: r.PostForm.Get("name"), Kind: segments.Dynamic,
-		Pinned: r.PostForm.Get("pinned") != "", Watched: r.PostForm.Get("watched") != ""}}
-	if id != "" {
-		kept, err := segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), id)
-		if err != nil {
-			return err
-		}
-		d.Kind = kept.Kind
-		d.Version, _ = strconv.Atoi(r.PostForm.Get("version"))
+	d, err := s.drafted(r)
+	if err != nil {
+		return err
 	}
-	left := maxFormRules
-	d.rule = readRule(r.PostForm, "n", &left, show.LocaleIn(r.Context()))
 	page := segmentPage{}
 	switch r.PostForm.Get("do") {
 	case "save":
@@ -128,6 +120,25 @@ func (s *Pages) SegmentForm(w http.ResponseWriter, r *http.Request) (err error) 
 		return err
 	}
 	return s.showSegment(w, r, d, page)
+}
+
+// drafted is the draft that the form has.
+func (s *Pages) drafted(r *http.Request) (d draft, err error) {
+	d.Kind = segments.Dynamic
+	if id := r.PathValue("segment"); id != "" {
+		if d.Segment, err = segments.New(s.Cfg.Store).Segment(r.Context(), r.PathValue("store"), id); err != nil {
+			return d, err
+		}
+		d.Version, _ = strconv.Atoi(r.PostForm.Get("version"))
+	}
+	d.Pinned, d.Watched = r.PostForm.Get("pinned") != "", r.PostForm.Get("watched") != ""
+	if d.ReadyMade {
+		d.rule, err = customers.ParseRule(string(d.Rule))
+		return d, err
+	}
+	left := maxFormRules
+	d.Name, d.rule = r.PostForm.Get("name"), readRule(r.PostForm, "n", &left, show.LocaleIn(r.Context()))
+	return d, nil
 }
 
 // refuse fills in what is wrong with a draft; false: err is something else.
@@ -162,8 +173,11 @@ func (s *Pages) save(r *http.Request, d draft) error {
 		_, err := all.Create(r.Context(), id, d.Segment, core.Admitted(r).Name())
 		return err
 	}
-	_, err := all.Update(r.Context(), id, d.ID, segments.Change{Name: &d.Name, Rule: d.Rule, Pinned: &d.Pinned,
-		Watched: &d.Watched, Version: &d.Version})
+	change := segments.Change{Name: &d.Name, Rule: d.Rule, Pinned: &d.Pinned, Watched: &d.Watched, Version: &d.Version}
+	if d.ReadyMade {
+		change.Name, change.Rule = nil, nil
+	}
+	_, err := all.Update(r.Context(), id, d.ID, change)
 	return err
 }
 
@@ -171,7 +185,7 @@ func (s *Pages) save(r *http.Request, d draft) error {
 func (s *Pages) showSegment(w http.ResponseWriter, r *http.Request, d draft, page segmentPage) (err error) {
 	id := r.PathValue("store")
 	page.URL, page.ID, page.Name, page.Pinned, page.Watched = pathOf(r, "segments"), d.ID, d.Name, d.Pinned, d.Watched
-	page.Revision, page.Static = d.Version, d.Kind == segments.Static
+	page.Revision, page.Static, page.Copy = d.Version, d.Kind == segments.Static, copyOf(page.URL, d.Segment)
 	page.Action = page.URL + "/" + url.PathEscape(cmp.Or(d.ID, "new"))
 	if page.Shell, err = s.Shell(r, "segments"); err != nil {
 		return err
@@ -215,9 +229,6 @@ func (s *Pages) offerSegments(r *http.Request, page *segmentPage) error {
 
 // allSegments are the segments of a store, those first that are ready-made.
 func (s *Pages) allSegments(r *http.Request) (all []core.Option, err error) {
-	for _, one := range customers.ReadySegments {
-		all = append(all, core.Option{Value: one.ID, Label: one.Name})
-	}
 	kept, err := segments.New(s.Cfg.Store).List(r.Context(), r.PathValue("store"))
 	for _, one := range kept {
 		all = append(all, core.Option{Value: one.ID, Label: one.Name})

@@ -1,8 +1,6 @@
 package creators
 
 import (
-	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -26,7 +24,7 @@ type segmentsPage struct {
 type segmentRow struct {
 	segments.Segment
 	Text string // its rule as a sentence
-	Copy string // for a ready-made one: the address that begins a new one with its rule
+	Copy string // for a ready-made one: see copyOf
 	size
 }
 
@@ -61,21 +59,20 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), id); err != nil {
 		return err
 	}
-	kept, err := segments.New(s.Cfg.Store).List(r.Context(), id)
+	all, err := segments.New(s.Cfg.Store).List(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	for _, one := range customers.ReadySegments {
-		page.Ready = append(page.Ready, segmentRow{
-			Segment: segments.Segment{ID: one.ID, Name: one.Name, Kind: segments.Dynamic, Rule: json.RawMessage(one.Rule)},
-			Copy:    core.Address(page.URL+"/new", url.Values{"rule": {one.Rule}, "name": {one.Name + " (copy)"}})})
+	texts, err := segments.New(s.Cfg.Store).Texts(r.Context(), id, all)
+	if err != nil {
+		return err
 	}
-	for _, one := range kept {
-		page.Kept = append(page.Kept, segmentRow{Segment: one})
-	}
-	for _, rows := range [][]segmentRow{page.Ready, page.Kept} {
-		if err := s.describe(r.Context(), id, rows); err != nil {
-			return err
+	for i, one := range all {
+		row := segmentRow{one, texts[i], copyOf(page.URL, one), sizeOf(id, url.Values{"segment": {one.ID}})}
+		if one.ReadyMade {
+			page.Ready = append(page.Ready, row)
+		} else {
+			page.Kept = append(page.Kept, row)
 		}
 	}
 	status := http.StatusOK
@@ -85,17 +82,12 @@ func (s *Pages) showSegments(w http.ResponseWriter, r *http.Request, refused err
 	return s.Page(w, status, "segments.html", page)
 }
 
-// describe fills in the sentences of segments, and where their customers are.
-func (s *Pages) describe(ctx context.Context, storeID string, rows []segmentRow) error {
-	all := make([]segments.Segment, len(rows))
-	for i, row := range rows {
-		all[i] = row.Segment
+// copyOf is the address that begins a new segment with the rule of a ready-made one; empty for others.
+func copyOf(all string, g segments.Segment) string {
+	if !g.ReadyMade {
+		return ""
 	}
-	texts, err := segments.New(s.Cfg.Store).Texts(ctx, storeID, all)
-	for i := range rows {
-		rows[i].Text, rows[i].size = texts[i], sizeOf(storeID, url.Values{"segment": {rows[i].ID}})
-	}
-	return err
+	return core.Address(all+"/new", url.Values{"rule": {string(g.Rule)}, "name": {g.Name + " (copy)"}})
 }
 
 // SegmentDeleted handles the button that deletes a segment.
