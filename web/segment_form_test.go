@@ -137,6 +137,29 @@ func fieldsOf(t testing.TB, page string) url.Values {
 	return form
 }
 
+// Days and times in sentences are in the store's zone, and in the API's in UTC.
+func TestSegmentsInTheStoresZone(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.hear(t, studio()...)
+	x.exec(t, `INSERT INTO store_settings (store_id, time_zone, currencies) VALUES ('studio', 'Asia/Tokyo', '{}')`)
+	x.exec(t, `UPDATE customers SET first_seen_at = '2026-01-31T23:45:00Z' WHERE name = 'Ann Lee'`)
+	const rule = `{"customer":{"first_seen_after":"2026-01-31T23:30:00Z","first_seen_before":"2026-02-01T15:00:00Z"}}`
+	made := x.send(t, "POST", "/api/stores/studio/segments", `{"name":"Then","rule":`+rule+`}`, asAdmin,
+		withHeader("Content-Type", "application/json"))
+	wants(t, made.text, "joined on or after 31 Jan 2026, 23:30 UTC and have joined before 1 Feb 2026, 15:00 UTC",
+		`"kind":"dynamic"`)
+	const says = "joined on or after 1 Feb 2026, 08:30 JST and have joined before 2 Feb 2026."
+	own := segmentsPath + strings.TrimPrefix(made.Header.Get("Location"), "/api/stores/studio/segments")
+	for _, path := range []string{segmentsPath, own, listPath + "?rule=" + url.QueryEscape(rule)} {
+		wants(t, x.get(t, path, asAdmin).text, says)
+	}
+	why := "/why?customer=" + url.QueryEscape(mailOf("Ann Lee"))
+	wants(t, x.get(t, own+why, asAdmin).text, "joined on or after 1 Feb 2026, 08:30 JST", "joined 1 Feb 2026, 08:45 JST")
+	api := x.get(t, made.Header.Get("Location")+why, asAdmin).text
+	wants(t, api, "joined 31 Jan 2026, 23:45 UTC")
+}
+
 // The form of a segment, the sentence beside it and the reasons why someone is in it have the numbers of their reader,
 // as the list has.
 func TestSegmentInGerman(t *testing.T) {
@@ -156,8 +179,9 @@ func TestSegmentInGerman(t *testing.T) {
 	}
 	var all struct{ Data []struct{ ID, Text string } }
 	unmarshal(t, x.get(t, "/api/stores/studio/segments", asAdmin, german), &all)
-	wants(t, all.Data[0].Text, "progress at least 1.5%", "at least 1,000.50 in one currency", "at least 1,000 times")
-	own := segmentsPath + "/" + all.Data[0].ID
+	kept := all.Data[len(all.Data)-1]
+	wants(t, kept.Text, "progress at least 1.5%", "at least 1,000.50 in one currency", "at least 1,000 times")
+	own := segmentsPath + "/" + kept.ID
 	wants(t, x.get(t, segmentsPath, asAdmin, german).text, says...)
 	wants(t, x.get(t, own, asAdmin, german).text, says...)
 	wants(t, x.get(t, own+"/why?customer="+url.QueryEscape(mailOf("Ann Lee")), asAdmin, german).text,

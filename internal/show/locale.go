@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -158,6 +159,20 @@ type key struct{}
 // InLocale is a context of work for a reader of this locale.
 func InLocale(ctx context.Context, l *Locale) context.Context {
 	return context.WithValue(ctx, key{}, l)
+}
+
+// zoneKey is the context key of InZone.
+type zoneKey struct{}
+
+// InZone is a context of work for a reader whose own clock is in this zone.
+func InZone(ctx context.Context, zone *time.Location) context.Context {
+	return context.WithValue(ctx, zoneKey{}, zone)
+}
+
+// ZoneIn is the zone of the reader who the work is for; nil: it is for no page.
+func ZoneIn(ctx context.Context) *time.Location {
+	zone, _ := ctx.Value(zoneKey{}).(*time.Location)
+	return zone
 }
 
 // LocaleIn is the locale of the reader who the work is for; English if nothing else is known.

@@ -1,8 +1,11 @@
 package customers
 
 import (
+	"cmp"
 	"context"
+	"time"
 
+	"rollcall/internal/show"
 	"rollcall/store/pg"
 )
 
@@ -19,6 +22,11 @@ type Around struct {
 	Forecasts bool
 	Settings
 	Reported string // the store's time zone as the platform reports it: counts if none is set; may be empty
+}
+
+// Zone is the time zone in which the store's pages are written for a reader with this one.
+func (a Around) Zone(readers *time.Location) *time.Location {
+	return cmp.Or(show.Zone(a.TimeZone), show.Zone(a.Reported), readers)
 }
 
 // MostStores is the longest list of a visitor's stores.

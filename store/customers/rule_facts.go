@@ -28,7 +28,7 @@ func factsOf(r Rule, c Customer, labels Labels) string {
 		}
 	case "subscription":
 		for _, s := range c.Subscriptions {
-			facts = append(facts, subscriptionFact(s))
+			facts = append(facts, labels.subscription(s))
 		}
 	case "product":
 		for _, id := range c.ProductIDs {
@@ -74,9 +74,9 @@ func customerFacts(r Rule, c Customer, labels Labels) (facts []string) {
 				facts = append(facts, CountryName(*c.Country))
 			}
 		case "first_seen_after", "first_seen_before":
-			facts = append(facts, "joined "+dayOf(c.FirstSeenAt))
+			facts = append(facts, "joined "+labels.day(c.FirstSeenAt))
 		case "last_activity_after", "last_activity_before":
-			facts = append(facts, "last active "+dayOf(c.LastActivityAt))
+			facts = append(facts, "last active "+labels.day(c.LastActivityAt))
 		case "refunded":
 			facts = append(facts, "refunded: "+orNone(labels.monies(c.Refunded)))
 		case "email_domain", "q":
@@ -100,19 +100,19 @@ func (l Labels) monies(all []store.Money) (facts []string) {
 	return facts
 }
 
-// dayOf is a day, with the time of day: rules count in hours.
-func dayOf(t *time.Time) string {
+// day is a day, with the time of day: rules count in hours.
+func (l Labels) day(t *time.Time) string {
 	if t == nil {
 		return "at no known time"
 	}
-	return show.Moment(t.UTC())
+	return show.Moment(l.at(*t))
 }
 
 func (l Labels) course(c Course) string {
 	progress := l.in().Percentage(strconv.FormatFloat(c.Progress, 'f', -1, 64))
-	fact := c.Title + ": " + progress + ", enrolled " + dayOf(c.EnrolledAt)
+	fact := c.Title + ": " + progress + ", enrolled " + l.day(c.EnrolledAt)
 	if c.CompletedAt != nil {
-		fact += ", completed " + dayOf(c.CompletedAt)
+		fact += ", completed " + l.day(c.CompletedAt)
 	}
 	return fact
 }
@@ -123,21 +123,21 @@ func (l Labels) purchase(p Purchase) string {
 	if p.Title != nil {
 		title = *p.Title
 	}
-	fact := title + ": " + amount(p.Amount) + ", " + dayOf(p.PurchasedAt)
+	fact := title + ": " + amount(p.Amount) + ", " + l.day(p.PurchasedAt)
 	if p.Refunded > 0 {
 		fact += ", refunded " + amount(p.Refunded)
 	}
 	return fact
 }
 
-func subscriptionFact(s Subscription) string {
+func (l Labels) subscription(s Subscription) string {
 	plan := "a plan"
 	if s.Plan != nil {
 		plan = *s.Plan
 	}
 	fact := plan + ": " + thingNamed("subscription").part("status").named([]string{s.Status}, Labels{})
 	if s.CurrentPeriodEnd != nil {
-		fact += ", period ends " + dayOf(s.CurrentPeriodEnd)
+		fact += ", period ends " + l.day(s.CurrentPeriodEnd)
 	}
 	if s.CancelAtPeriodEnd {
 		fact += ", canceled"

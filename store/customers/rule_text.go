@@ -13,16 +13,22 @@ import (
 )
 
 // Labels are the words of a store's rules, for their reader: what the store calls the things that
-// they name, by id, and how numbers are written.
+// they name, by id, and how numbers and times are written.
 type Labels struct {
 	names  map[string]string
-	locale *show.Locale // nil: English
+	locale *show.Locale   // nil: English
+	zone   *time.Location // nil: UTC
 }
 
 // LabelsOf are the labels of all that a store's rule names, for the reader that the context knows.
 func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels Labels, err error) {
 	defer pg.Wrap(&err, "customers.LabelsOf(%q)", storeID)
-	labels = Labels{map[string]string{}, show.LocaleIn(ctx)}
+	labels = Labels{names: map[string]string{}, locale: show.LocaleIn(ctx)}
+	if r.dated() {
+		if labels.zone, err = s.zone(ctx, storeID); err != nil {
+			return labels, err
+		}
+	}
 	products := slices.Concat(r.values("enrollment", "course"), r.values("product", "id"),
 		r.values("purchase", "product"), r.values("subscription", "product"))
 	tags, segments, campaigns := r.values("tag", "id"), r.Segments(), r.values("mail", "campaign")
@@ -49,6 +55,19 @@ func (s *Reader) LabelsOf(ctx context.Context, storeID string, r Rule) (labels L
 	}
 	return labels, err
 }
+
+// zone is the time zone of a store's pages, for the reader that the context knows; nil: it is for no page.
+func (s *Reader) zone(ctx context.Context, storeID string) (*time.Location, error) {
+	readers := show.ZoneIn(ctx)
+	if readers == nil {
+		return nil, nil
+	}
+	a, err := s.Around(ctx, "", storeID)
+	return a.Zone(readers), err
+}
+
+// at is a time in the zone of its reader.
+func (l Labels) at(t time.Time) time.Time { return t.In(cmp.Or(l.zone, time.UTC)) }
 
 // Name is what the store calls a thing; empty if it is not known.
 func (l Labels) Name(id string) string { return l.names[id] }
@@ -256,14 +275,30 @@ func (l Labels) moment(value string, since bool) string {
 		return "more than " + age + " ago"
 	}
 	t, _ := moment.Parse(value)
-	day := show.Moment(t.UTC())
-	if t.UTC().Truncate(24 * time.Hour).Equal(t) {
-		day = show.Day(t.UTC())
+	t = l.at(t)
+	day := show.Moment(t)
+	if t.Format(time.TimeOnly) == "00:00:00" {
+		day = show.Day(t)
 	}
 	if since {
 		return "on or after " + day
 	}
 	return "before " + day
+}
+
+// dated tells whether a rule names a day or a time.
+func (r Rule) dated() bool {
+	for _, leaf := range r.Leaves() {
+		for _, p := range thingNamed(leaf.About).Parts {
+			for _, value := range leaf.Parts[p.Name] {
+				_, age := moment.ParseAge(strings.TrimPrefix(value, "+"))
+				if p.Kind == pg.Moment && !age {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // age writes an age in words: 30 days.

@@ -34,6 +34,9 @@ func (s *Reader) Why(ctx context.Context, storeID, customer string, r Rule) (w W
 	if err != nil {
 		return Why{}, c, err
 	}
+	if labels.zone, err = s.zone(ctx, storeID); err != nil {
+		return Why{}, c, err
+	}
 	_, found, err := facetsAndSought(ctx, s.Pool, storeID, expanded(r, saved, nil))
 	if err != nil {
 		return Why{}, c, err

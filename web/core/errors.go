@@ -61,6 +61,8 @@ var (
 		"The results of this campaign are being counted. Try again in a few seconds."}
 	ErrSlow = &Failure{http.StatusServiceUnavailable, "too_slow",
 		"The database took too long. Narrow the filter, or try again later."}
+	errOldLink = &Failure{http.StatusBadRequest, "invalid_parameter",
+		"The link to this part of the page is no longer valid. Begin at its start."}
 	errInternal = &Failure{http.StatusInternalServerError, "internal",
 		"Something went wrong. The server's log has the details."}
 	// 503, as the receiver answers without secrets: it is not the visitor's mistake.
@@ -107,13 +109,16 @@ func (s *Site) Answer(h Handler) http.Handler {
 		ctx, cancel := Limited(r.Context(), AskTimeout)
 		defer cancel()
 		if !IsAPI(r) {
-			ctx = show.InLocale(ctx, localeOf(r))
+			ctx = show.InZone(show.InLocale(ctx, localeOf(r)), zoneOf(r))
 		}
 		err := h(w, r.WithContext(ctx))
 		if err == nil {
 			return
 		}
 		f := Explain(err)
+		if bad, is := errors.AsType[*pg.BadParam](err); is && bad.Name == ErrCursor.Name && !IsAPI(r) {
+			f = errOldLink
+		}
 		if f.Status >= 500 && r.Context().Err() == nil { // else the client hung up
 			LogOf(r.Context()).err = err
 		}

@@ -31,12 +31,15 @@ var plainView = View{locale: show.English, zone: time.UTC}
 // viewOf is the view of a person's browser on a store. The script of pages names the browser's
 // time zone in a cookie.
 func viewOf(r *http.Request, of customers.Around) View {
-	zone := cmp.Or(show.Zone(of.TimeZone), show.Zone(of.Reported))
-	readers := zone == nil
-	if own, err := r.Cookie("zone"); err == nil && readers {
-		zone = show.Zone(own.Value)
+	return View{localeOf(r), of.Zone(zoneOf(r)), of.Zone(nil) == nil, of.Currencies}
+}
+
+// zoneOf is the time zone of a person's browser; UTC if it is not known.
+func zoneOf(r *http.Request) *time.Location {
+	if own, err := r.Cookie("zone"); err == nil {
+		return cmp.Or(show.Zone(own.Value), time.UTC)
 	}
-	return View{localeOf(r), cmp.Or(zone, time.UTC), readers, of.Currencies}
+	return time.UTC
 }
 
 // localeOf is the locale of a person's browser.
