@@ -272,7 +272,8 @@ func TestReadyMadeSegments(t *testing.T) {
 	if err != nil || g.ID != "finished" || g.Version != 1 || g.CreatedAt != nil {
 		t.Fatalf("%+v %v", g, err)
 	}
-	if _, err := all.Update(t.Context(), "s1", "finished", segments.Change{Version: &version}); !conflicts(err, "changed", "") {
+	_, err = all.Update(t.Context(), "s1", "finished", segments.Change{Version: &version})
+	if !conflicts(err, "changed", "") {
 		t.Errorf("a change of an earlier version: %v", err)
 	}
 	for store, want := range map[string]string{
@@ -302,11 +303,13 @@ func TestReadyMadeSegments(t *testing.T) {
 	if moves := must(all.Moves(t.Context(), "s2", "finished", 0, 9)); len(moves) != 0 {
 		t.Errorf("of another store: %+v", moves)
 	}
-	if latest := must(all.Latest(t.Context(), "s1", "finished", 9)); len(latest) != 1 || latest[0].Called != "a@x.example" {
+	latest := must(all.Latest(t.Context(), "s1", "finished", 9))
+	if len(latest) != 1 || latest[0].Called != "a@x.example" {
 		t.Errorf("%+v", latest)
 	}
 	off := false
-	if g, err = all.Update(t.Context(), "s1", "finished", segments.Change{Watched: &off}); err != nil || !g.Pinned || g.Watched {
+	g, err = all.Update(t.Context(), "s1", "finished", segments.Change{Watched: &off})
+	if err != nil || !g.Pinned || g.Watched {
 		t.Errorf("%+v %v", g, err)
 	}
 	wantRows(t, url, `SELECT email FROM watched_members`)
@@ -330,20 +333,21 @@ func TestNestedSegmentsDepth(t *testing.T) {
 	exec(t, url, `INSERT INTO segments (id, store_id, name, folded, kind, rule, created_by)
 		VALUES ('seg_older', 's1', 'older', 'older', 'dynamic', '{"any":[{"segment":"`+inner.ID+`"}]}', 'admin')`)
 	wantRows(t, url, `SELECT count(*)::text FROM customers WHERE store_id = 's1' AND type = 'lead'`, "2")
-	if page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Segment: "seg_older"}); err != nil ||
-		len(page) != 2 {
+	page, _, err := customers.New(s).Customers(t.Context(), customers.Filter{Store: "s1", Segment: "seg_older"})
+	if err != nil || len(page) != 2 {
 		t.Errorf("an older one: %d %v", len(page), err)
 	}
 	on, one := true, must(all.List(t.Context(), "s1"))[len(customers.ReadySegments)]
 	for _, err := range []error{
 		second(all.Update(t.Context(), "s1", "seg_older", segments.Change{Pinned: &on, Rule: deeper.Rule})),
-		second(all.Update(t.Context(), "s1", one.ID, segments.Change{Rule: []byte(`{"none":[{"customer":{"type":"lead"}}]}`)})),
+		second(all.Update(t.Context(), "s1", one.ID, segments.Change{
+			Rule: []byte(`{"none":[{"customer":{"type":"lead"}}]}`)})),
 	} {
 		if err != nil {
 			t.Errorf("a change that makes nothing deeper: %v", err)
 		}
 	}
-	_, err := all.Update(t.Context(), "s1", one.ID, segments.Change{
+	_, err = all.Update(t.Context(), "s1", one.ID, segments.Change{
 		Rule: []byte(`{"none":[{"any":[{"customer":{"type":"lead"}},{"tag":"x"}]}]}`)})
 	if !refused(err, "rule", "too large") {
 		t.Errorf("a change that makes others deeper: %v", err)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -46,6 +47,12 @@ func TestPageWalk(t *testing.T) {
 		"settings": "/store/studio/settings", "mail": "/store/studio/mail",
 		"deliverability": "/store/studio/mail/deliverability",
 		"a campaign":     "/store/studio/mail/new?recipe=welcome", "tags": "/store/studio/tags"}
+	paths["ready-made"] = segmentsPath + "/at_risk"
+	for _, s := range mailStates(t, x) {
+		if s.prepare == nil && slices.Contains([]string{"edit", "preview", "campaign", "mailbox"}, s.name) {
+			paths[s.name] = s.path
+		}
+	}
 	twice := browser.Look{Width: browser.Desktop.Width / 2, Height: browser.Desktop.Height / 2}
 	for what, path := range paths {
 		for _, look := range []browser.Look{browser.Desktop, twice, without} {

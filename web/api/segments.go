@@ -43,7 +43,8 @@ func (s *API) AddSegment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	g, err := segments.New(s.Cfg.Store).Create(r.Context(), r.PathValue("store"), segments.Segment{Name: sent.Name,
-		Kind: cmp.Or(sent.Kind, segments.Dynamic), Rule: sent.Rule, Pinned: sent.Pinned, Watched: sent.Watched}, core.Admitted(r).Name())
+		Kind: cmp.Or(sent.Kind, segments.Dynamic), Rule: sent.Rule, Pinned: sent.Pinned, Watched: sent.Watched},
+		core.Admitted(r).Name())
 	if err != nil {
 		return err
 	}
