@@ -145,7 +145,7 @@ func TestPageHostile(t *testing.T) {
 	}
 	p.Expect("400 ")
 	p.Go(list + "?" + url.Values{"spent_min": {hostile["script"] + hostile["long"][:3000]}}.Encode())
-	p.Has(".empty", "is not allowed")
+	p.Has(".chip.wrong .error", "is not allowed")
 	tame(t, p, "wrong filter")
 	p.Go("/admin/stores")
 	p.Has("main", "alert(1)")

@@ -323,7 +323,7 @@ func TestPageNobody(t *testing.T) {
 		for _, c := range []struct{ path, says, leadsTo string }{
 			{"/store/new/customers", "No customers yet", ""},
 			{listPath + "?q=nobody&type=lead", "No customers match these filters", listPath},
-			{listPath + "?spent_min=abc", `Spent at least: "abc" is not allowed`, listPath},
+			{listPath + "?spent_min=abc", "Correct what is marked above", listPath},
 			{listPath + "?spent_min=abc&first_seen_after=zzz", `Joined in the last: "zzz" is not allowed`, listPath},
 			{listPath + "?typo=1", "typo", listPath},
 			{listPath + "?cursor=" + end, "End of the list", ""},
@@ -345,7 +345,7 @@ func TestPageNobody(t *testing.T) {
 	p.Go(listPath)
 	unfold(p, "spent")
 	p.Type("#f-spent_min", "abc\t")
-	p.Has(".empty", `Spent at least: "abc" is not allowed`)
+	p.Has(".chip.wrong .error", `"abc" is not allowed`)
 	p.Type("#f-spent_min", "20\t")
 	listed(p, "Bob Stone", "Zoë Müller")
 }

@@ -49,6 +49,15 @@ func TestPageColumnsHaveRoom(t *testing.T) {
 			`[...document.querySelectorAll(".customers :is(.act bdi, .prog, .prog bdi, .mail bdi)")]
 				.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)`))
 	}
+	for _, width := range []int64{965, 1090} {
+		p.Look(browser.Look{Width: width, Height: 900})
+		p.Go(listPath + "?q=ann")
+		p.Has("td.act", "Reached 46% in Mixing Basics")
+		same(t, fmt.Sprint("activity cut off at ", width), []string{}, browser.Eval[[]string](p,
+			`[...document.querySelectorAll(".act bdi")]
+				.filter(e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight).map(e => e.innerText)`))
+		p.Shot(fmt.Sprint("list-", width))
+	}
 	p.Look(browser.Phone)
 	p.Go(listPath)
 	same(t, "cards of more lines", []string{}, browser.Eval[[]string](p,

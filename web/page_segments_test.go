@@ -175,7 +175,7 @@ func TestPageReadyMadeSegment(t *testing.T) {
 		p.Click(`[aria-label="Details of Finished"]`)
 		p.Click(`[name="watched"]`)
 		p.Click(`[value="save"]`)
-		p.Until(`!document.querySelector("#finished .badge")`)
+		p.Until(`document.querySelector("#finished") && !document.querySelector("#finished .badge")`)
 	}
 	x.exec(t, `UPDATE segments SET pinned = true WHERE ready = 'finished'`)
 	p.Look(browser.Desktop)

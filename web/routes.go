@@ -85,6 +85,8 @@ func (s *Server) routes() []route {
 		{"GET", "/api/stores/{store}/value/help", "a creator's programs", core.Sellers, s.api.ListHelp},
 		{"GET", "/store/{store}/customers", "creators", core.Sellers, s.creators.Customers},
 		{"GET", "/store/{store}/customers/pinned", "the script of the page above", core.Sellers, s.creators.Pinned},
+		{"POST", "/store/{store}/customers/columns", "the form of columns above that list", core.Sellers,
+			s.creators.ColumnsForm},
 		{"POST", "/store/{store}/customers/selection", "the form below that list", core.Sellers, s.creators.Selected},
 		{"GET", "/store/{store}/bulk/{bulk}", "creators, and the script of the page itself", core.Sellers, s.creators.Bulk},
 		{"POST", "/store/{store}/bulk/{bulk}/undo", "a button of the page above", core.Sellers, s.creators.BulkUndone},

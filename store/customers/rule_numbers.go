@@ -53,9 +53,12 @@ func Typed(k *pg.ParamKind, value string, in *show.Locale) string {
 	return value
 }
 
-// Refusal is why a value of a part or a parameter was refused, in the words of pages: with labels in place of the
-// values of choices, and numbers as the reader writes them.
-func Refusal(reason string, choices []pg.Choice, in *show.Locale) string {
+// Refusal is why a value of a kind was refused, in the words of pages: with labels in place of the values of choices,
+// and numbers as the reader writes them.
+func Refusal(k *pg.ParamKind, reason string, choices []pg.Choice, in *show.Locale) string {
+	if given, why, quoted := strings.Cut(reason, `" `); quoted && isNumber(k) {
+		reason = in.Decimal(given) + `" ` + why
+	}
 	if choices == nil {
 		return strings.NewReplacer("99.50", in.Decimal("99.50"), byCode, byName).Replace(reason)
 	}

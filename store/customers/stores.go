@@ -17,6 +17,8 @@ type StoreInfo struct {
 	Tags     []Tag // by name
 	// Campaigns that were switched on, by name.
 	Campaigns []Named
+	// Pinned are segments that stand beside the tabs of the list: those that are ready-made, then others by name.
+	Pinned []Named
 }
 
 // Named is something of a store with a name.
@@ -31,6 +33,9 @@ type ProductInfo struct {
 
 // maxOffer is the maximum number of products of a StoreInfo.
 const maxOffer = 1000
+
+// mostPinned is how many pinned segments a StoreInfo has at most.
+const mostPinned = 6
 
 // Store returns a store with its products by title; only the id if it is unknown.
 func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err error) {
@@ -68,6 +73,11 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		ORDER BY lower(name), id
 		LIMIT $2`, id, maxOffer).Query(func(rows pgx.Rows) (err error) {
 		info.Campaigns, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Named])
+		return err
+	})
+	all.Queue(`SELECT coalesce(ready, id), name FROM segments WHERE store_id = $1 AND pinned ORDER BY folded LIMIT $2`,
+		id, mostPinned).Query(func(rows pgx.Rows) (err error) {
+		info.Pinned, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Named])
 		return err
 	})
 	err = s.Pool.SendBatch(ctx, all).Close()

@@ -100,7 +100,7 @@ document.addEventListener("click", (event) => {
 })();
 
 // A menu closes when one looks elsewhere.
-document.addEventListener("click", (event) => closeMenus((menu) => menu.contains(event.target)));
+document.addEventListener("click", (event) => closeMenus((menu) => menu.contains(event.target) && !event.target.closest("a")));
 document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(() => false));
 const closeMenus = (except) => document.querySelectorAll(".menu[open]").forEach((menu) => {
 	if (except(menu)) return;

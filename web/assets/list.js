@@ -4,7 +4,7 @@
 // The popovers of filters. What was open stays open when the filters are drawn again,
 // wherever the filter went: from the menu into a chip, or back.
 (() => {
-	const open = "#filters details[open]";
+	const open = ":is(#filters details, #columns)[open]";
 	const close = (but) => {
 		for (const group of document.querySelectorAll(open)) if (!group.contains(but)) group.open = false;
 	};
@@ -21,7 +21,7 @@
 	document.addEventListener("click", (event) => event.target.isConnected && close(event.target));
 	document.addEventListener("submit", (event) => event.target.matches(".tools") && close(null));
 	document.addEventListener("keydown", (event) => {
-		const group = event.key === "Escape" && event.target.closest("#filters > details[open], .chip > details[open]");
+		const group = event.key === "Escape" && event.target.closest("#filters > details[open], .chip > details[open], #columns[open]");
 		if (!group) return;
 		group.open = false;
 		group.querySelector("summary").focus();
@@ -96,7 +96,20 @@ document.addEventListener("htmx:afterSettle", () => {
 	});
 	document.addEventListener("reset", () => setTimeout(tell));
 	document.addEventListener("htmx:afterSettle", tell);
-	window.addEventListener("pageshow", tell); // a browser may tick boxes again on the way back
+	// A browser may tick boxes again on the way back: not those of a change that is made.
+	window.addEventListener("pageshow", () => {
+		const { changed, ...state } = history.state ?? {};
+		if (changed) {
+			history.replaceState(state, "");
+			for (const box of [...boxes(), ...document.querySelectorAll("#chosen [name=all]")]) box.checked = false;
+		}
+		tell();
+	});
+	document.addEventListener("submit", (event) => {
+		if (event.target === form() && !["copy", "export"].includes(event.submitter?.value)) {
+			history.replaceState({ ...history.state, changed: true }, "");
+		}
+	});
 	document.addEventListener("keydown", (event) => {
 		if (event.key !== "Enter" || !event.target.matches(".customers input[type=checkbox]")) return;
 		event.preventDefault(); // it would send the form

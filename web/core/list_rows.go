@@ -176,12 +176,13 @@ func (p *press) row(m *markup, c *customers.Customer, link string, expects bool)
 		m.add(`<p class="mail"><bdi>%s</bdi></p>`, c.Email)
 	}
 	inactive := c.Status == "inactive"
-	m.add("\n"+`<p class="narrow-only did">%s`, show.Types[c.Type])
+	m.add("\n"+`<p class="narrow-only did"><span class="of-type">%s`, show.Types[c.Type])
 	if inactive {
 		m.add(`, inactive`)
 	}
+	m.add(`</span>`)
 	if c.LastActivityAt != nil {
-		m.add(` · <bdi>%s</bdi> · %s`, did, p.sinceShort(c.LastActivityAt))
+		m.add(`<span class="of-act"><i class="of-type"> · </i><bdi>%s</bdi> · %s</span>`, did, p.sinceShort(c.LastActivityAt))
 	}
 	m.add(`</p>`)
 	if len(c.Tags) > 0 {

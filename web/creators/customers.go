@@ -29,12 +29,14 @@ type customersPage struct {
 	Filters   []filterGroup // those that are not
 	Sorts     []core.Option
 	Columns   map[string]column // by order
+	Choice    []core.Option     // of columns
 	Refused   *pg.BadParam      // what of the filter is not valid; nil: nothing
 	Wrong     string            // the same for people
 	Figures   figures
 	Tabs      []tab
-	ListURL   string // without a filter
-	PageURL   string // of the first page with this filter
+	Pinned    []pinnedTab // for browsers without a script
+	ListURL   string      // without a filter
+	PageURL   string      // of the first page with this filter
 	CSVURL    string
 	LiveURL   string
 	TagsURL   string
@@ -141,6 +143,10 @@ func (s *Pages) around(r *http.Request, page *customersPage) (err error) {
 	if page.Store, err = customers.New(s.Cfg.Store).Store(r.Context(), page.Filter.Store); err != nil {
 		return err
 	}
+	for _, one := range page.Store.Pinned {
+		f := customers.Filter{Store: page.Store.ID, Segment: one.ID}
+		page.Pinned = append(page.Pinned, pinnedOf(r, one, s.counts.last(f)))
+	}
 	page.newest, err = customers.New(s.Cfg.Store).LastCustomer(r.Context())
 	return err
 }
@@ -159,6 +165,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, page customersPage)
 	}
 	page.menus()
 	page.columns()
+	page.Choice = columnChoice(r, page.Forecasts)
 	page.Part = core.IsPart(r)
 	switch {
 	case page.Part:

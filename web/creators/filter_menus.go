@@ -131,30 +131,37 @@ func (p *customersPage) menu(f pg.Param) core.Menu {
 // may be wrong, too.
 func (p *customersPage) wrong(f pg.Param) string {
 	if f.Name == p.Refused.Name {
-		return customers.Refusal(p.Refused.Reason, f.Choices, p.Locale())
+		return customers.Refusal(f.Kind, p.Refused.Reason, f.Choices, p.Locale())
 	}
 	for _, value := range f.Given() {
 		if bad, is := errors.AsType[*pg.BadParam](f.Check(value)); is {
-			return customers.Refusal(bad.Reason, f.Choices, p.Locale())
+			return customers.Refusal(f.Kind, bad.Reason, f.Choices, p.Locale())
 		}
 	}
 	return ""
 }
 
-// trouble is what is wrong with the filter, in the words of its fields.
+// trouble is what is wrong with the filter. A field says it itself, unless it is in one of several chips: one is open.
 func (p *customersPage) trouble() string {
+	var groups int
 	var all []string
 	for _, g := range p.Chips {
+		if g.Wrong {
+			groups++
+		}
 		for _, m := range g.Menus {
 			if m.Wrong != "" {
 				all = append(all, cmp.Or(m.Chip, m.Label)+": "+m.Wrong+".")
 			}
 		}
 	}
-	if said := strings.Join(all, " "); said != "" {
-		return said
+	switch groups {
+	case 0:
+		return refusals(p.Refused.Name)
+	case 1:
+		return "Correct what is marked above, or remove it."
 	}
-	return refusals(p.Refused.Name)
+	return strings.Join(all, " ")
 }
 
 // refusals is what is wrong with a part of the list's address that no field is for.

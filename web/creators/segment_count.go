@@ -63,6 +63,13 @@ const (
 	mostKnown = 1000
 )
 
+// last is the last count of a filter, however long ago; not Known: there is none.
+func (c *counts) last(f customers.Filter) segmentCount {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[f]
+}
+
 // of is the count of a filter, counted anew if the last is too old.
 func (c *counts) of(f customers.Filter, now time.Time, count func() (int64, error)) (segmentCount, error) {
 	c.mu.Lock()

@@ -123,7 +123,7 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 		for i, one := range r.Rules {
 			f.Rules = append(f.Rules, p.formOf(one, place+"."+strconv.Itoa(i), path+"/"+strconv.Itoa(i)))
 		}
-		f.Wrong = p.wrongAt(path, nil)
+		f.Wrong = p.wrongAt(path, customers.Part{})
 		return f
 	}
 	path += "/" + r.About
@@ -134,7 +134,7 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 		f.Is, f.Label = thing.Name, thing.Label
 		only := len(thing.Parts) == 1 // its value stands for the whole condition
 		if !only {
-			f.Wrong = p.wrongAt(path, nil)
+			f.Wrong = p.wrongAt(path, customers.Part{})
 		}
 		for _, part := range thing.Parts {
 			at := path
@@ -143,7 +143,7 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 			}
 			field := ruleField{ID: strings.ReplaceAll(place, ".", "-") + "-" + part.Name, Name: place + "." + part.Name,
 				Label: part.Label, Unit: part.Unit, Several: part.Multi,
-				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(at, part.Choices)}
+				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(at, part)}
 			field.Options = p.choices(part, r.Parts[part.Name])
 			field.Inputs = inputs(part, r.Parts[part.Name], p.Locale())
 			f.Fields = append(f.Fields, field)
@@ -163,8 +163,8 @@ func inputs(part customers.Part, values []string, in *show.Locale) (all []string
 	return all
 }
 
-// wrongAt is what is wrong at a path of the rule; empty: nothing.
-func (p *segmentPage) wrongAt(path string, choices []pg.Choice) string {
+// wrongAt is what is wrong at a path of the rule, where a part or something else stands; empty: nothing.
+func (p *segmentPage) wrongAt(path string, part customers.Part) string {
 	reason, found := strings.CutPrefix(p.refused, path+" ")
 	switch {
 	case !found:
@@ -173,7 +173,7 @@ func (p *segmentPage) wrongAt(path string, choices []pg.Choice) string {
 		strings.HasPrefix(reason, "is no text"), strings.HasPrefix(reason, "lacks"):
 		return "Fill in a condition here, or remove it."
 	}
-	reason = customers.Refusal(reason, choices, p.Locale())
+	reason = customers.Refusal(part.Kind, reason, part.Choices, p.Locale())
 	return strings.ToUpper(reason[:1]) + reason[1:]
 }
 

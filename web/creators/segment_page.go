@@ -62,6 +62,10 @@ func (s *Pages) NewSegment(w http.ResponseWriter, r *http.Request) error {
 		q.Del(other)
 	}
 	f, err := customers.ParseFilter(r.PathValue("store"), q)
+	if errors.As(err, new(*pg.BadParam)) { // the list says what is wrong, in the words of its fields
+		http.Redirect(w, r, core.Address(pathOf(r, "customers"), q), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
