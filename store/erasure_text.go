@@ -234,7 +234,9 @@ var mentions = []mention{
 // the address under its hash.
 var keepHashes = `
 	INSERT INTO erased_mails (mail_id, store_id, hash, provider, provider_id, tries, made_at, claimed_at)
-	SELECT id, store_id, ` + AddressHash("email") + `, provider, provider_id, tries, made_at, claimed_at
+	SELECT id, store_id, ` + AddressHash("email") + `, provider,
+		CASE WHEN provider_id ~ '^[A-Za-z0-9_-]+$' THEN provider_id END, -- a mail server may answer with the address
+		tries, made_at, claimed_at
 	FROM mails
 	WHERE ` + theirMails + `
 	  AND class <> 'test'
