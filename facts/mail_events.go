@@ -17,8 +17,8 @@ type MailEvent struct {
 	Source  string    `json:"source"`
 	ID      string    `json:"event_id"`
 	Inbox   string    `json:"inbox_id,omitempty"` // of the event, if that is another
-	MailID  *int64    `json:"mail_id,omitempty"` // ours, if the report has it
-	Message string    `json:"message,omitempty"` // the provider's id of the mail
+	MailID  *int64    `json:"mail_id,omitempty"`  // ours, if the report has it
+	Message string    `json:"message,omitempty"`  // the provider's id of the mail
 	Kind    string    `json:"kind"`
 	At      time.Time `json:"at"`
 	Verdict string    `json:"verdict,omitempty"` // of a bounce
