@@ -72,7 +72,7 @@ func TestNewCustomersAppear(t *testing.T) {
 	all.Until(`document.querySelector("#live a").hidden`)
 	buyers.Click("#live a")
 	buyers.Lists(".person h2", "Cat")
-	buyers.Has(".spent", "€25.00")
+	buyers.Has(".person .spent", "€25.00")
 	if at := buyers.Address(); at != list+"?type=paying" {
 		t.Errorf("the filter is lost: %s", at)
 	}

@@ -194,12 +194,12 @@ func TestPageKeyboard(t *testing.T) {
 		})()`)
 	}
 	var reached []string
-	for range 23 {
+	for range 24 {
 		p.Press(kb.Tab)
 		reached = append(reached, focus())
 	}
 	same(t, "Tab", []string{"Skip to the list", "✓\nStore:\nAurora Academy", "Customers", "Segments", "Value", "Mail",
-		"Settings", "Your account\nO", "csv",
+		"Settings", "Your account\nO", "Columns", "csv",
 		"All 6", "Leads 2", "Customers 3", "Subscribers 1", "Inactive 2", "q", "Filter",
 		"all", "Customer", "Spent", "Last activity ↓", "Joined", "id", "Ann Lee"}, reached)
 
@@ -219,7 +219,7 @@ func TestPageKeyboard(t *testing.T) {
 	at(p, "q=a")
 
 	p.Go(listPath)
-	for range 16 {
+	for range 17 {
 		p.Press(kb.Tab)
 	}
 	p.Press(kb.Enter + kb.Tab + kb.Enter + kb.Tab)

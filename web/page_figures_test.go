@@ -51,7 +51,7 @@ func TestPageManyOfAll(t *testing.T) {
 		if look.Width > 760 {
 			p.Has(".person .prog", "+40 more")
 		}
-		p.Has(".spent", "+8 more")
+		p.Has(".person .spent", "+8 more")
 		p.Has(".kpis", "+7 more")
 		wide(t, p)
 		p.Go(x.customerPath(t, "Ann Lee"))
@@ -96,7 +96,7 @@ func TestPageFields(t *testing.T) {
 		t.Errorf("the form has %s", got)
 	}
 	p.Has("#f-progress_min[aria-invalid] + .error", "number from 0 to 100")
-	p.Has(".empty", "Progress at least")
+	p.Has(".empty", "Correct what is marked above")
 }
 
 // unfold opens the menu of filters, and one of them by its group.
