@@ -130,6 +130,11 @@ func follow(text string) step {
 	return step{fmt.Sprintf(link, text), fmt.Sprintf(`document.title.includes(%q)`, text)}
 }
 
+// sent waits until a text is on the page, which is loaded anew: mail goes out after the story.
+func sent(text string) step {
+	return step{"", fmt.Sprintf(`(document.body.innerText.includes(%q) || void setTimeout(() => location.reload(), 500))`, text)}
+}
+
 // write writes a text into a field and sends its form.
 func write(field, text, until string) step {
 	do := `(e => { e.value = %q; e.form.requestSubmit(e.form.querySelector("[value=save]")) })(document.querySelector(%q))`
@@ -148,7 +153,7 @@ var shots = []shot{
 	{name: "settings.png", path: store + "/settings", width: 1280, height: 900},
 	{name: "mail.png", path: store + "/mail", width: 1280, height: 800},
 	{name: "mailbox.png", path: store + "/mail/mailbox", width: 1280, height: 800,
-		steps: []step{follow("Welcome to Home Studio Starter")}},
+		steps: []step{sent("Welcome to Home Studio Starter"), follow("Welcome to Home Studio Starter")}},
 	{name: "value.png", path: school + "/value", width: 1280, height: 1030},
 	{name: "filters.png", path: school + "/customers?sort=-spent&" + narrow, width: 1280, height: 720,
 		steps: []step{click(".chip:nth-of-type(2) summary", 1, "true")}},
