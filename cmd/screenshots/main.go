@@ -132,7 +132,8 @@ func follow(text string) step {
 
 // sent waits until a text is on the page, which is loaded anew: mail goes out after the story.
 func sent(text string) step {
-	return step{"", fmt.Sprintf(`(document.body.innerText.includes(%q) || void setTimeout(() => location.reload(), 500))`, text)}
+	return step{"", fmt.Sprintf(`document.body.innerText.includes(%q) || void setTimeout(() => location.reload(), 500)`,
+		text)}
 }
 
 // write writes a text into a field and sends its form.
