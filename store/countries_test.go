@@ -28,15 +28,19 @@ func TestCountryOfCustomers(t *testing.T) {
 		"customer_details":{"email":"a@x.example","address":{"country":"IS"}}}`)
 	norway, sweden := sale("pi_1", "NO", 1768300000), sale("pi_2", "SE", 1768300100)
 	silent := sale("pi_3", "nowhere", 1768300200)
+	less := sale("pi_1", "", 1768300000) // says less of the same sale, later
+	lessCharge := e.stripe("charge.updated", "", `{"id":"ch_1","payment_intent":"pi_3","amount":1000,"currency":"usd"}`)
 	for _, c := range []struct {
 		want   string
 		events []store.NewEvent
 	}{
 		{"", []store.NewEvent{silent}},
 		{"NO", []store.NewEvent{norway}},
+		{"NO", []store.NewEvent{norway, less}},
 		{"SE", []store.NewEvent{norway, sweden}},
 		{"SE", []store.NewEvent{norway, sweden, silent}},
 		{"FI", []store.NewEvent{norway, sweden, silent, charge}},
+		{"FI", []store.NewEvent{norway, sweden, silent, charge, lessCharge}},
 		{"DK", []store.NewEvent{norway, sweden, silent, charge, invoice}},
 		{"IS", []store.NewEvent{norway, sweden, silent, charge, invoice, begun}},
 	} {
