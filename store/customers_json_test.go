@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -166,6 +167,42 @@ func TestStuckIsWithoutProgress(t *testing.T) {
 			CASE WHEN at < '2026-01-13' THEN ' then' WHEN at > '' THEN ' now' ELSE ' never' END
 		FROM (SELECT email, courses -> 0 ->> 'progressed_at' AS at FROM customers) c
 		ORDER BY email`, "again never", "back now", "bare never", "done then", "moving now", "new never", "stuck then")
+}
+
+// What the row says of all courses is what the list of courses says.
+func TestRowSumsUpCourses(t *testing.T) {
+	s, url := openURL(t)
+	e, d := teller{}, rand.New(rand.NewPCG(7, 7))
+	var events []store.NewEvent
+	for range 300 {
+		who, course := fmt.Sprintf(`"email":"p%d@x.example"`, d.IntN(60)), fmt.Sprint("c", d.IntN(3))
+		if d.IntN(8) == 0 {
+			events = append(events, e.platform("enrollment.deleted", fmt.Sprintf(`{"course_id":%q,%s}`, course, who)))
+			continue
+		}
+		more := fmt.Sprintf(`,"progress":%d,"enrolled_at":"2026-01-0%dT10:00:00.%dZ"`, []int{0, 0, 30, 99, 100}[d.IntN(5)],
+			1+d.IntN(9), d.IntN(1000))
+		if d.IntN(6) == 0 {
+			more += `,"completed_at":"2026-01-20T00:00:00.5Z"`
+		}
+		events = append(events, e.enrolled(course, who+more))
+	}
+	apply(t, s, events, 5)
+	wantRows(t, url, `
+		SELECT email
+		FROM customers
+		CROSS JOIN LATERAL (
+			SELECT
+				coalesce(bool_or(done), false) AS done,
+				coalesce(min(progressed_at) FILTER (WHERE NOT done), 'infinity') AS stalled,
+				coalesce(min(enrolled_at) FILTER (WHERE NOT done AND progress <= 0), 'infinity') AS unstarted
+			FROM jsonb_to_recordset(courses) AS r(progress float8, progressed_at timestamptz, enrolled_at timestamptz,
+				completed_at timestamptz)
+			CROSS JOIN LATERAL (SELECT completed_at IS NOT NULL OR progress >= 100 AS done) d
+		) r
+		WHERE (finished, stalled_since, unstarted_since) IS DISTINCT FROM (done, stalled, unstarted)`)
+	wantRows(t, url, `SELECT concat(count(*) FILTER (WHERE finished) > 5, count(*) FILTER (WHERE stalled_since < 'infinity') > 5,
+		count(*) FILTER (WHERE unstarted_since < 'infinity') > 5) FROM customers`, "ttt")
 }
 
 // A first report that comes with progress is progress: so says the timeline.

@@ -29,6 +29,9 @@ var derivedColumns = []struct{ name, sql string }{
 	{"purchases", "coalesce(purchases.list, '[]')"},
 	{"subscriptions", "coalesce(subscribed.list, '[]')"},
 	{"course_ids", "coalesce(courses.ids, '{}')"},
+	{"finished", "coalesce(courses.finished, false)"},
+	{"stalled_since", "coalesce(courses.stalled_since, 'infinity')"},
+	{"unstarted_since", "coalesce(courses.unstarted_since, 'infinity')"},
 	{"product_ids", "coalesce(bought_products.ids, '{}')"},
 	{"country", "CASE WHEN t.email NOT LIKE '%" + anonymousDomain + "' THEN home.country END"},
 }
@@ -324,14 +327,19 @@ money AS (
 	) m
 	GROUP BY customer
 ),
+-- Their times are to the second, as in the list of courses.
 courses AS (
 	SELECT customer, bool_or(live) AS live, min(enrolled_at) AS first_at,
+		bool_or(finished) FILTER (WHERE live) AS finished,
+		date_trunc('second', min(progressed_at) FILTER (WHERE live AND NOT finished)) AS stalled_since,
+		date_trunc('second', min(enrolled_at) FILTER (WHERE live AND NOT finished AND coalesce(progress, 0) <= 0))
+			AS unstarted_since,
 		coalesce(array_agg(id ORDER BY id) FILTER (WHERE live), '{}') AS ids,
 		coalesce(jsonb_agg(jsonb_build_object('id', id, 'progress', coalesce(progress, 0),
 			'enrolled_at', rfc3339(enrolled_at), 'progressed_at', rfc3339(progressed_at),
 			'completed_at', rfc3339(completed_at))
 			ORDER BY enrolled_at, id) FILTER (WHERE live), '[]') AS list
-	FROM course
+	FROM (SELECT *, completed_at IS NOT NULL OR coalesce(progress, 0) >= 100 AS finished FROM course) course
 	GROUP BY customer
 ),
 purchases AS (

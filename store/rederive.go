@@ -14,7 +14,7 @@ import (
 // Rules is the version of the rules by which facts are resolved and customers
 // derived. Raise it with every change of what they come to, migrations included:
 // workers then derive again what an earlier version derived.
-const Rules = 5
+const Rules = 6
 
 // Derivation tells by which rules the customers are derived, and how far deriving
 // them again is.

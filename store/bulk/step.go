@@ -180,12 +180,16 @@ const (
 		  AND t.tag_id = $3
 		RETURNING t.email, t.tagged_at, t.tagged_by`
 
+	// changesSQL are the changes of an action to a customer h. OFFSET 0 keeps it a look-up for each: of
+	// an action that is not in the statistics yet, Postgres would read all changes for each.
+	changesSQL = `SELECT tagged_at, tagged_by FROM bulk_changes WHERE bulk_id = $5 AND email = h.email OFFSET 0`
+
 	// restoreSQL puts back what an action removed, as it was.
 	restoreSQL = `
 		INSERT INTO customer_tags (store_id, email, tag_id, tagged_at, tagged_by)
 		SELECT DISTINCT ON (h.email) $2, h.email, $3, k.tagged_at, k.tagged_by
 		FROM held h
-		JOIN bulk_changes k ON k.bulk_id = $5 AND k.email = h.email
+		CROSS JOIN LATERAL (` + changesSQL + `) k
 		ORDER BY h.email, k.tagged_at, k.tagged_by
 		ON CONFLICT DO NOTHING
 		RETURNING email, tagged_at, tagged_by`
@@ -197,7 +201,7 @@ const (
 		USING (
 			SELECT DISTINCT h.email, k.tagged_at
 			FROM held h
-			JOIN bulk_changes k ON k.bulk_id = $5 AND k.email = h.email
+			CROSS JOIN LATERAL (` + changesSQL + `) k
 		) h
 		WHERE t.store_id = $2
 		  AND t.email = h.email

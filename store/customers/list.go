@@ -333,10 +333,13 @@ func (q *listQuery) seek(after *pg.Position) (string, pg.Arguments) {
 				) found`+sorted+` LIMIT `+args.Add(q.Limit+1)) + sorted, args
 }
 
-// meets is the FROM and WHERE of all matching customers c.
+// meets is the FROM and WHERE of all matching customers c. Their entries are joined if an
+// index of them finds all matches, or if there is no other way.
 func (q *listQuery) meets(args *pg.Arguments) (from string, where *pg.Conditions) {
 	where, from = &pg.Conditions{Args: args}, "customers c"
-	q.indexed(where, cond.ofAll)
+	found := slices.ContainsFunc(q.conds, func(c cond) bool { return c.found })
+	alone := func(c cond) bool { return c.entry && !found && c.alone() != "" }
+	q.add(where, cond.ofAll, func(c cond) bool { return c.entry && !alone(c) })
 	if len(where.SQL) > 0 {
 		where.Add("i.store_id = $?", q.Filter.Store)
 		from = "customer_index i JOIN customers c ON c.id = i.customer_id"
@@ -346,5 +349,6 @@ func (q *listQuery) meets(args *pg.Arguments) (from string, where *pg.Conditions
 		where.Add("c.facet = ANY($?)", q.facets)
 	}
 	q.own(where, cond.ofAll)
+	q.add(where, cond.alone, alone)
 	return from, where
 }

@@ -119,6 +119,9 @@ func valuesOf(p *Part) (values []string) {
 
 // leaf draws a leaf as JSON has it.
 func (d draw) leaf() map[string]any {
+	if d.chance(5) {
+		return d.keptLeaf()
+	}
 	t := Things[d.IntN(len(Things))]
 	if t.short() {
 		return map[string]any{t.Name: d.value(t.Name, t.Parts[0].Name)}
@@ -138,6 +141,22 @@ func (d draw) leaf() map[string]any {
 		}
 	}
 	return map[string]any{t.Name: parts}
+}
+
+// keptLeaf draws a leaf that a column of the customer answers.
+func (d draw) keptLeaf() map[string]any {
+	by := kept[d.IntN(len(kept))]
+	parts := map[string]any{}
+	for part, value := range by.values {
+		parts[part] = value
+	}
+	if by.before != "" {
+		parts[by.before] = d.moment()
+	}
+	if d.chance(20) {
+		parts["times_max"] = 0
+	}
+	return map[string]any{"enrollment": parts}
 }
 
 // node draws a rule as JSON has it.
@@ -303,6 +322,15 @@ func put(t testing.TB, s *store.Store, sql string, args ...any) {
 	}
 }
 
+// derivedOfCourses are the columns that follow from a customer's courses.
+const derivedOfCourses = `
+	finished = EXISTS (SELECT FROM jsonb_array_elements(courses) r
+		WHERE r ->> 'completed_at' IS NOT NULL OR (r ->> 'progress')::float8 >= 100),
+	stalled_since = coalesce((SELECT min((r ->> 'progressed_at')::timestamptz) FROM jsonb_array_elements(courses) r
+		WHERE r ->> 'completed_at' IS NULL AND (r ->> 'progress')::float8 < 100), 'infinity'),
+	unstarted_since = coalesce((SELECT min((r ->> 'enrolled_at')::timestamptz) FROM jsonb_array_elements(courses) r
+		WHERE r ->> 'completed_at' IS NULL AND (r ->> 'progress')::float8 = 0), 'infinity')`
+
 // fill makes the store "s" anew, and a witness of it.
 func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	t.Helper()
@@ -336,6 +364,7 @@ func (d draw) fill(t testing.TB, s *store.Store, customers int) witness {
 	for n := range customers {
 		d.customer(t, s, n)
 	}
+	put(t, s, `UPDATE customers SET `+derivedOfCourses+` WHERE id % 3 > 0`) // the others are not derived yet
 	w.look(t, s)
 	w.mail(t, s, d)
 	return w

@@ -21,6 +21,9 @@ type cond struct {
 	ids    string // if an index finds all by it: a SELECT of their ids
 	args   []any  // of each $? in sql, in each, and in ids
 	entry  bool   // whether it reads i
+	found  bool   // whether an index of i finds all of whom it holds
+	ofRow  string // the same of c's row alone; empty: it cannot be
+	except string // the same as an anti-join, if it holds but for those whom an index of i finds
 	key    string
 	facet  int      // as in Part; 0: not about the facet
 	column string   // of i, if it is that one of values is in it; empty: it is another condition
@@ -119,13 +122,24 @@ func join(conds []cond, by, otherwise string) cond {
 		return conds[0]
 	}
 	var all cond
-	var parts, each []string
+	var parts, each, rows []string
+	found := 0
 	for _, c := range conds {
 		parts, each = append(parts, c.sql), append(each, c.ofOne())
+		if rows = append(rows, c.sql); c.entry {
+			rows[len(rows)-1] = c.ofRow
+		}
 		all.args = append(all.args, c.args...)
 		all.entry = all.entry || c.entry
+		if c.found {
+			found++
+		}
 	}
 	all.sql = "(" + strings.Join(parts, by) + ")"
+	all.found = found == len(conds) || found > 0 && by == " AND "
+	if all.entry && !slices.Contains(rows, "") {
+		all.ofRow = "(" + strings.Join(rows, by) + ")"
+	}
 	if slices.ContainsFunc(conds, func(c cond) bool { return c.each != "" }) {
 		all.each = "(" + strings.Join(each, by) + ")"
 	}
@@ -138,18 +152,42 @@ func (c cond) ofOne() string { return cmp.Or(c.each, c.sql) }
 // ofAll is the condition as it finds all of whom it holds.
 func (c cond) ofAll() string { return c.sql }
 
+// alone is the condition without a join with i; empty: it cannot be.
+func (c cond) alone() string { return cmp.Or(c.ofRow, c.except) }
+
 // not is the condition that c does not hold, be it unknown.
 func not(c cond) cond {
 	all := cond{sql: "(" + c.sql + ") IS NOT TRUE", args: c.args, entry: c.entry}
 	if c.each != "" {
 		all.each = "(" + c.each + ") IS NOT TRUE"
 	}
+	if c.ofRow != "" {
+		all.ofRow = "(" + c.ofRow + ") IS NOT TRUE"
+	}
+	if c.found {
+		all.except = "NOT EXISTS (SELECT FROM customer_index i WHERE i.customer_id = c.id AND " + c.sql + ")"
+	}
 	return all
 }
 
 // inColumn is the condition that a column of i has one of values.
 func inColumn(column string, values []string) cond {
-	return cond{sql: column + " && $?::text[]", args: []any{values}, entry: true, column: column, values: values}
+	return cond{sql: column + " && $?::text[]", args: []any{values}, entry: true, found: true, ofRow: ofRow(column, values),
+		column: column, values: values}
+}
+
+// rowOf are the columns of c of which entries of i.has with a prefix are made.
+var rowOf = map[string]string{"course": "c.course_ids", "product": "c.product_ids", "country": "ARRAY[c.country]"}
+
+// ofRow is the condition that c has one of the values of a column of i; empty: that is not in one column of c.
+func ofRow(column string, values []string) string {
+	prefix, _, _ := strings.Cut(values[0], ":")
+	own := rowOf[prefix]
+	other := func(value string) bool { return !strings.HasPrefix(value, prefix+":") }
+	if column != "i.has" || own == "" || slices.ContainsFunc(values, other) {
+		return ""
+	}
+	return own + " && ARRAY(SELECT substr(v, " + strconv.Itoa(len(prefix)+2) + ") FROM unnest($?::text[]) v)"
 }
 
 // inHas is the condition that customer_index.has has one of ids.
@@ -272,9 +310,13 @@ func (k compiler) rows(thing *Thing, r Rule) (conds []cond) {
 	} else if all && most == 0 {
 		return []cond{not(and(indexed))}
 	}
-	if path := thing.path(r); path != "" && least == 1 && most < 0 {
-		return append(conds, cond{sql: "jsonb_path_exists(" + thing.List + ", $?::text::jsonpath, $?::text::jsonb)",
+	if path := thing.path(r); path != "" && (most == 0 || least == 1 && most < 0) {
+		met := k.kept(r, cond{sql: "jsonb_path_exists(" + thing.List + ", $?::text::jsonpath, $?::text::jsonb)",
 			args: []any{path, k.vars(thing, r)}})
+		if most == 0 {
+			return []cond{not(met)}
+		}
+		return append(conds, met)
 	}
 	if thing.Of != "" && (least > 1 || most > 0) {
 		return append(conds, k.manyOf(from, where[1:], least, most)...)
