@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"math/rand/v2"
@@ -71,8 +72,11 @@ func written(conds []cond, form func(cond) string, args *pg.Arguments) string {
 	return w.String()
 }
 
-// chosen are those who meet each of rules by the compiled conditions, in one statement: in both
-// of their forms, if they have two.
+// withoutEntry is a condition as it is asked without a join with the customer's entry, if it can be.
+func withoutEntry(c cond) string { return cmp.Or(c.alone(), c.sql) }
+
+// chosen are those who meet each of rules by the compiled conditions, in one statement: in all
+// of their forms.
 func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 	t.Helper()
 	var args pg.Arguments
@@ -89,10 +93,12 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 		k := compiler{store: "s", now: s.now(), sought: found}
 		conds := k.all(expanded)
 		columns = append(columns, "("+written(conds, cond.ofAll, &args)+") IS TRUE")
-		if slices.ContainsFunc(conds, func(c cond) bool { return c.each != "" }) {
-			columns = append(columns, "("+written(conds, cond.ofOne, &args)+") IS TRUE")
-		} else {
-			columns = append(columns, "NULL")
+		for _, form := range []func(cond) string{cond.ofOne, withoutEntry} {
+			if slices.ContainsFunc(conds, func(c cond) bool { return form(c) != c.sql }) {
+				columns = append(columns, "("+written(conds, form, &args)+") IS TRUE")
+			} else {
+				columns = append(columns, "NULL")
+			}
 		}
 	}
 	rows, err := s.Pool.Query(t.Context(), `
@@ -112,9 +118,11 @@ func chosen(t testing.TB, s *Reader, rules []Rule) [][]string {
 	var is []*bool
 	if _, err := pgx.ForEachRow(rows, []any{&id, &is}, func() error {
 		for i := range ids {
-			if all, one := is[2*i], is[2*i+1]; one != nil && *one != *all {
-				t.Errorf("customer %s meets %v: %v among all, %v alone", id, rules[i], *all, *one)
-			} else if *all {
+			all, one, alone := is[3*i], is[3*i+1], is[3*i+2]
+			if one != nil && *one != *all || alone != nil && *alone != *all {
+				t.Errorf("customer %s meets %v: %v among all, %v as one, %v without entry", id, rules[i], *all, one, alone)
+			}
+			if *all {
 				ids[i] = append(ids[i], id)
 			}
 		}
