@@ -201,7 +201,8 @@ func TestRowSumsUpCourses(t *testing.T) {
 			CROSS JOIN LATERAL (SELECT completed_at IS NOT NULL OR progress >= 100 AS done) d
 		) r
 		WHERE (finished, stalled_since, unstarted_since) IS DISTINCT FROM (done, stalled, unstarted)`)
-	wantRows(t, url, `SELECT concat(count(*) FILTER (WHERE finished) > 5, count(*) FILTER (WHERE stalled_since < 'infinity') > 5,
+	wantRows(t, url, `SELECT concat(count(*) FILTER (WHERE finished) > 5,
+		count(*) FILTER (WHERE stalled_since < 'infinity') > 5,
 		count(*) FILTER (WHERE unstarted_since < 'infinity') > 5) FROM customers`, "ttt")
 }
 

@@ -172,8 +172,8 @@ func not(c cond) cond {
 
 // inColumn is the condition that a column of i has one of values.
 func inColumn(column string, values []string) cond {
-	return cond{sql: column + " && $?::text[]", args: []any{values}, entry: true, found: true, ofRow: ofRow(column, values),
-		column: column, values: values}
+	return cond{sql: column + " && $?::text[]", args: []any{values}, entry: true, found: true,
+		ofRow: ofRow(column, values), column: column, values: values}
 }
 
 // rowOf are the columns of c of which entries of i.has with a prefix are made.
