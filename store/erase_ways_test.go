@@ -130,6 +130,26 @@ const crashSQL = `
 	CREATE OR REPLACE TRIGGER crash BEFORE UPDATE ON erasures FOR EACH ROW EXECUTE FUNCTION crash();
 	ALTER SEQUENCE steps RESTART`
 
+// Who takes an address after it was erased from a store stays there, with what they had before, also as a guest.
+func TestEraseFromOneStoreBeforeTaken(t *testing.T) {
+	s, url := openURL(t)
+	var e teller
+	apply(t, s, []store.NewEvent{e.user("user_a", "a@x.example", "verified"), e.enrolled("c1", `"user_id":"user_a"`),
+		e.sale("pi_a", "a@x.example", `{"storeId":"s1","productId":"p"}`),
+		e.sale("pi_b", "b@x.example", `{"storeId":"s1","productId":"p"}`),
+		e.user("user_b", "b@x.example", "verified"), e.enrolled("c1", `"user_id":"user_b"`)}, 1)
+	if err := s.Erase(t.Context(), store.Erasing{Email: "a@x.example", Store: "s1"}, store.EraseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	takes := e.user("user_b", "a@x.example", "verified")
+	takes.OccurredAt = time.Now().Add(time.Second)
+	apply(t, s, []store.NewEvent{takes, e.enrolled("c2", `"user_id":"user_b"`)}, 1)
+	wantRows(t, url, `
+		SELECT regexp_replace(email, 'erased-.*@', '@') || ' ' || jsonb_array_length(courses) || ' ' || jsonb_array_length(purchases)
+		FROM customers
+		ORDER BY email`, "a@x.example 2 1", "@erased.invalid 1 1")
+}
+
 // Killed at whatever step, and run again, or left to a worker, an erasure ends
 // as one that was not.
 func TestEraseInterrupted(t *testing.T) {

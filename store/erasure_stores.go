@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,7 +35,7 @@ func (f *erasureFilter) pseudonymizeInStores(ctx context.Context, rows []resolut
 			keys[i] = r.RowKey
 			if t := found[r.buyerAddress()]; t != nil {
 				var changed bool
-				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.RowKey, t); err != nil {
+				if keys[i], changed, err = f.pseudonymizeInStore(ctx, r.RowKey, *r.Buyer, t); err != nil {
 					return nil, err
 				}
 				any = any || changed
@@ -92,9 +94,9 @@ func (f *erasureFilter) findInStores(ctx context.Context, rows []resolution) (ma
 		WHERE x.person = ANY($2) AND x.store_id = ANY($3)`, hashes, persons, stores)
 }
 
-// pseudonymizeInStore pseudonymizes one row, if it began before its person was
-// erased, and returns its key as it is now.
-func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *tombstone) (
+// pseudonymizeInStore pseudonymizes one row of the buyer at an address, if it began before its
+// person was erased, and returns its key as it is now.
+func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, email string, t *tombstone) (
 	key RowKey, changed bool, err error) {
 	more := locks{}
 	more.add(false, "user:"+t.person)
@@ -108,6 +110,9 @@ func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *to
 	}
 	set, err := readRows(ctx, f.tx, []RowKey{k}, false)
 	if err != nil {
+		return k, false, err
+	}
+	if other, err := f.cameLater(ctx, &set, email, t); err != nil || other {
 		return k, false, err
 	}
 	for _, p := range purchasesOf(&set, asStored) {
@@ -124,6 +129,34 @@ func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, t *to
 		return k, false, err
 	}
 	return key, true, f.removeEnrollments(ctx, []string{k.A}, []string{k.B})
+}
+
+// cameLater tells whether a row is of someone who took the address after it was erased: it does not
+// name the address itself, and the user whom it names, by an id or by an address of before, took it since.
+func (f *erasureFilter) cameLater(ctx context.Context, row *facts.Set, email string, t *tombstone) (later bool, err error) {
+	emails, users := []string{}, []string{}
+	for _, e := range row.Enrollments {
+		emails, users = append(emails, e.Email), append(users, strings.TrimPrefix(e.Person, "user:"))
+	}
+	for _, p := range purchasesOf(row, asStored) {
+		for _, by := range p.parts {
+			emails, users = append(emails, by.Email), append(users, by.UserRef)
+		}
+	}
+	if slices.Contains(emails, email) {
+		return false, nil
+	}
+	err = f.tx.QueryRow(ctx, `
+		SELECT coalesce(bool_and(since > $2), false)
+		FROM (
+			SELECT min(version_time(l.since)) FILTER (WHERE l.object = u.email) AS since
+			FROM users u
+			JOIN links l ON l.relation = 'address' AND l.subject = u.id
+			WHERE u.email = $1
+			GROUP BY u.id
+			HAVING u.id = ANY($4) OR bool_or(l.object = ANY($3))
+		) taken`, email, t.at, emails, users).Scan(&later)
+	return later, err
 }
 
 // ownAll makes the anonymous person the buyer in all parts of a row.

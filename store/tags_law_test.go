@@ -43,8 +43,9 @@ func TestMarksDoNotDependOnOrder(t *testing.T) {
 		c.finish()
 		c.wantMarks("at the end")
 		if where := rapid.SampledFrom(append(addresses, "")).Draw(r, "erased"); where != "" {
-			c.told = append(c.told, where+" is erased")
-			c.eraseFrom(where)
+			only := drawStore(r)
+			c.told = append(c.told, where+" is erased "+only)
+			c.eraseFrom(where, only)
 			c.wantMarks("after the last erasure")
 		}
 		c.rebuild()
@@ -57,16 +58,17 @@ func TestMarksDoNotDependOnOrder(t *testing.T) {
 // names their first address. It goes along with the account, and back once that is erased.
 type crowd struct {
 	*house
-	r      *rapid.T
-	e      teller
-	tags   *tags.Tags
-	list   string            // a static segment, which is watched
-	vip    string            // the tag into which the others are merged
-	home   map[string]string // where people live who are not erased
-	lived  map[string][]string
-	erased []string // addresses
-	had    map[string][]string
-	told   []string
+	r          *rapid.T
+	e          teller
+	tags       *tags.Tags
+	list       string            // a static segment, which is watched
+	vip        string            // the tag into which the others are merged
+	home       map[string]string // where people live who are not erased
+	lived      map[string][]string
+	erased     []string // addresses
+	erasedHere []string // from this store only
+	had        map[string][]string
+	told       []string
 }
 
 var (
@@ -124,7 +126,8 @@ func (c *crowd) draw() (acts []act) {
 	acts = append(acts, c.moves()...)
 	for range rapid.IntRange(0, 2).Draw(c.r, "erasures") {
 		where := rapid.SampledFrom(addresses).Draw(c.r, "erased meanwhile")
-		acts = append(acts, act{where + " is erased", func() { c.eraseFrom(where) }})
+		only := drawStore(c.r)
+		acts = append(acts, act{where + " is erased " + only, func() { c.eraseFrom(where, only) }})
 	}
 	for range rapid.IntRange(1, 8).Draw(c.r, "marks") {
 		who := rapid.SampledFrom(crowdAtFirst).Draw(c.r, "who")
@@ -180,6 +183,11 @@ func (c *crowd) move(name string, moves ...string) act {
 			case !c.here(who):
 			case !now && slices.Contains(c.erased, where):
 				lost = append(lost, who)
+			case !now && slices.Contains(c.erasedHere, where):
+				delete(c.home, who)
+				if guest := strings.ToUpper(who); c.home[guest] == who {
+					delete(c.home, guest)
+				}
 			default:
 				c.home[who], c.lived[who] = where, append(c.lived[who], where)
 				if guest := strings.ToUpper(who); c.here(guest) {
@@ -191,17 +199,32 @@ func (c *crowd) move(name string, moves ...string) act {
 	}}
 }
 
-// eraseFrom erases all who have or had an address.
-func (c *crowd) eraseFrom(where string) {
-	c.erase(c.r, store.Erasing{Email: where + "@x.example"})
-	c.erased = append(c.erased, where)
-	var who []string
-	for _, w := range crowdAtFirst {
-		if c.here(w) && slices.Contains(c.lived[w], where) {
-			who = append(who, w)
+// drawStore is the only store that somebody is erased from; empty: all.
+func drawStore(r *rapid.T) string {
+	return rapid.SampledFrom([]string{"", "s1", "s2"}).Draw(r, "erased from")
+}
+
+// eraseFrom erases all who have or had an address, or from one store those who have it.
+func (c *crowd) eraseFrom(where, only string) {
+	c.erase(c.r, store.Erasing{Email: where + "@x.example", Store: only})
+	switch only {
+	case "s1":
+		c.erasedHere = append(c.erasedHere, where)
+		for _, w := range crowdAtFirst {
+			if c.home[w] == where {
+				delete(c.home, w)
+			}
 		}
+	case "":
+		c.erased = append(c.erased, where)
+		var who []string
+		for _, w := range crowdAtFirst {
+			if c.here(w) && slices.Contains(c.lived[w], where) {
+				who = append(who, w)
+			}
+		}
+		c.gone(who)
 	}
-	c.gone(who)
 }
 
 // gone are people who are erased. What they had goes, unless others share their address.
