@@ -53,8 +53,9 @@ func TestPageColumnsHaveRoom(t *testing.T) {
 		p.Look(browser.Look{Width: width, Height: 900})
 		p.Go(listPath + "?q=ann")
 		p.Has("td.act", "Reached 46% in Mixing Basics")
-		same(t, fmt.Sprint("activity cut off at ", width), []string{}, browser.Eval[[]string](p,
-			`[...document.querySelectorAll(".act bdi")]
+		p.Has("td.courses", "Mixing Basics 46% +2 more")
+		same(t, fmt.Sprint("cut off at ", width), []string{}, browser.Eval[[]string](p,
+			`[...document.querySelectorAll(".act bdi, .prog, .prog bdi")]
 				.filter(e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight).map(e => e.innerText)`))
 		p.Shot(fmt.Sprint("list-", width))
 	}
