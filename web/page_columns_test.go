@@ -107,6 +107,22 @@ func TestPageCustomerMenu(t *testing.T) {
 	}
 }
 
+// The first of the menu of a customer whom Stripe knows is their page there.
+func TestPageCustomerMenuToStripe(t *testing.T) {
+	t.Parallel()
+	x, p := visit(t, browser.Desktop)
+	live := true
+	x.buys(t, "Rita Okafor", "", &live)
+	p.Go(x.customerPath(t, "Rita Okafor"))
+	browser.Eval[bool](p, `(document.addEventListener("click", e => {
+		if (e.target.closest("[href^='https:']")) { e.preventDefault(); document.title = e.target.closest("a").href; }
+	}), true)`)
+	p.Click(".identity .menu summary")
+	p.Has(".identity .menu li:first-child", "Open in Stripe")
+	p.Click(".identity .menu li:first-child a")
+	p.Until(`document.title === "https://dashboard.stripe.com/customers/cus_Rita%20Okafor"`)
+}
+
 // What is pinned is there without a script, with the count that was last seen.
 func TestPagePinnedWithoutScript(t *testing.T) {
 	t.Parallel()
