@@ -187,3 +187,46 @@ func TestSegmentInGerman(t *testing.T) {
 	wants(t, x.get(t, own+"/why?customer="+url.QueryEscape(mailOf("Ann Lee")), asAdmin, german).text,
 		append(says, "Mixing Basics: 45,5\u00a0%")...)
 }
+
+// A day that is typed begins in the page's time zone, and stays that day in the form and in the sentence, also where
+// the clock has another offset now. A day of the API is one in UTC, and the form keeps it.
+func TestSegmentFormDays(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	x.hear(t, studio()...)
+	asJSON := withHeader("Content-Type", "application/json")
+	made := x.send(t, "POST", "/api/stores/studio/segments",
+		`{"name": "D", "kind": "dynamic", "rule": {"customer": {"first_seen_after": "2026-01-31"}}}`, asAdmin, asJSON)
+	path := made.Header.Get("Location")
+	page := "/store/studio/segments/" + path[strings.LastIndex(path, "/")+1:]
+	const field = "n.0.first_seen_after"
+	for _, c := range []struct{ zone, typed, kept, said string }{
+		{"UTC", "2026-07-01", "2026-07-01", "1 Jul 2026"},
+		{"Europe/Berlin", "2026-07-01", "2026-07-01T00:00:00+02:00", "1 Jul 2026"},
+		{"Europe/Berlin", "2026-01-31", "2026-01-31T00:00:00+01:00", "31 Jan 2026"},
+		{"America/Los_Angeles", "2026-03-08", "2026-03-08T00:00:00-08:00", "8 Mar 2026"}, // the clock changes in its night
+		{"America/Los_Angeles", "2026-03-09", "2026-03-09T00:00:00-07:00", "9 Mar 2026"},
+		{"Asia/Kolkata", "2026-01-31T05:30:00+05:30", "2026-01-31T05:30:00+05:30", "31 Jan 2026, 05:30"},
+		{"Asia/Kolkata", "30d", "30d", "30 days"},
+	} {
+		x.exec(t, `UPDATE stores SET time_zone = $1`, c.zone)
+		form := fieldsOf(t, x.get(t, page, asAdmin).text)
+		form.Set("do", "save")
+		form.Set(field, c.typed)
+		if saved := x.send(t, "POST", page, form.Encode(), asAdmin); saved.StatusCode != http.StatusSeeOther {
+			t.Errorf("%+v: %d %s", c, saved.StatusCode, saved.text)
+		}
+		if rule := x.rule(t, path); !strings.Contains(rule, `"`+c.kept+`"`) {
+			t.Errorf("%+v: kept as %s", c, rule)
+		}
+		shown := x.get(t, page, asAdmin).text
+		if got := fieldsOf(t, shown).Get(field); got != c.typed {
+			t.Errorf("%+v: the form has %q", c, got)
+		}
+		wants(t, shown, c.said)
+	}
+	x.send(t, "PATCH", path, `{"rule": {"customer": {"first_seen_after": "2026-01-31"}}}`, asAdmin, asJSON)
+	if got := fieldsOf(t, x.get(t, page, asAdmin).text).Get(field); got != "2026-01-31T05:30:00+05:30" {
+		t.Errorf("a day of the API: %q", got)
+	}
+}

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"rollcall/internal/show"
+	"rollcall/internal/moment"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/web/core"
@@ -24,7 +25,7 @@ const (
 )
 
 // readRule reads the rule at a place of a form. It may lack what a rule must have.
-func readRule(form url.Values, place string, left *int, in *show.Locale) (r customers.Rule) {
+func readRule(form url.Values, place string, left *int, on core.Shell) (r customers.Rule) {
 	is := form.Get(place)
 	*left--
 	if is == "all" || is == "any" || is == "none" {
@@ -34,7 +35,7 @@ func readRule(form url.Values, place string, left *int, in *show.Locale) (r cust
 			if !form.Has(at) {
 				break
 			}
-			if one := readRule(form, at, left, in); one.Group+one.About != "" {
+			if one := readRule(form, at, left, on); one.Group+one.About != "" {
 				r.Rules = append(r.Rules, one)
 			}
 		}
@@ -46,13 +47,34 @@ func readRule(form url.Values, place string, left *int, in *show.Locale) (r cust
 			for _, p := range thing.Parts {
 				for _, value := range form[place+"."+p.Name] {
 					if value = strings.TrimSpace(value); value != "" {
-						r.Parts[p.Name] = append(r.Parts[p.Name], customers.Typed(p.Kind, value, in))
+						r.Parts[p.Name] = append(r.Parts[p.Name], typed(p.Kind, value, on))
 					}
 				}
 			}
 		}
 	}
 	return r
+}
+
+// typed is a value that was typed on a page, as rules have it. A day begins in the page's time zone.
+func typed(k *pg.ParamKind, value string, on core.Shell) string {
+	if k == pg.Moment && on.Zone() != time.UTC {
+		if day, err := time.ParseInLocation(time.DateOnly, value, on.Zone()); err == nil {
+			return day.Format(time.RFC3339)
+		}
+	}
+	return customers.Typed(k, value, on.Locale())
+}
+
+// filled is a value of a rule as a page has it in a field: what typed makes that value of.
+func filled(k *pg.ParamKind, value string, on core.Shell) string {
+	if t, is := moment.Parse(value); k == pg.Moment && is && on.Zone() != time.UTC {
+		value = t.In(on.Zone()).Format(time.RFC3339)
+		if day := value[:len(time.DateOnly)]; typed(k, day, on) == value {
+			return day
+		}
+	}
+	return customers.Filled(k, value, on.Locale())
 }
 
 // at is the rule at a place, and the list that it is in; nil: there is none.
@@ -145,7 +167,7 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 				Label: part.Label, Unit: part.Unit, Several: part.Multi,
 				Ages: part.Kind == pg.Moment, Wrong: p.wrongAt(at, part)}
 			field.Options = p.choices(part, r.Parts[part.Name])
-			field.Inputs = inputs(part, r.Parts[part.Name], p.Locale())
+			field.Inputs = inputs(part, r.Parts[part.Name], p.Shell)
 			f.Fields = append(f.Fields, field)
 		}
 	}
@@ -153,9 +175,9 @@ func (p *segmentPage) formOf(r customers.Rule, place, path string) ruleForm {
 }
 
 // inputs are the values of the inputs of a part. An input has one line.
-func inputs(part customers.Part, values []string, in *show.Locale) (all []string) {
+func inputs(part customers.Part, values []string, on core.Shell) (all []string) {
 	for _, v := range values {
-		all = append(all, customers.Filled(part.Kind, strings.Join(pg.Lines(v), " "), in))
+		all = append(all, filled(part.Kind, strings.Join(pg.Lines(v), " "), on))
 	}
 	if part.Multi || len(all) == 0 {
 		all = append(all, "")

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
 	"rollcall/store/segments"
@@ -140,9 +139,10 @@ func (s *Pages) drafted(r *http.Request) (d draft, err error) {
 		d.rule, err = customers.ParseRule(string(d.Rule))
 		return d, err
 	}
+	shell, err := s.Shell(r, "segments")
 	left := maxFormRules
-	d.Name, d.rule = r.PostForm.Get("name"), readRule(r.PostForm, "n", &left, show.LocaleIn(r.Context()))
-	return d, nil
+	d.Name, d.rule = r.PostForm.Get("name"), readRule(r.PostForm, "n", &left, shell)
+	return d, err
 }
 
 // refuse fills in what is wrong with a draft; false: err is something else.
