@@ -145,7 +145,8 @@ func TestEraseFromOneStoreBeforeTaken(t *testing.T) {
 	takes.OccurredAt = time.Now().Add(time.Second)
 	apply(t, s, []store.NewEvent{takes, e.enrolled("c2", `"user_id":"user_b"`)}, 1)
 	wantRows(t, url, `
-		SELECT regexp_replace(email, 'erased-.*@', '@') || ' ' || jsonb_array_length(courses) || ' ' || jsonb_array_length(purchases)
+		SELECT concat_ws(' ', regexp_replace(email, 'erased-.*@', '@'), jsonb_array_length(courses),
+			jsonb_array_length(purchases))
 		FROM customers
 		ORDER BY email`, "a@x.example 2 1", "@erased.invalid 1 1")
 }

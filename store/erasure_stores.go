@@ -133,7 +133,8 @@ func (f *erasureFilter) pseudonymizeInStore(ctx context.Context, k RowKey, email
 
 // cameLater tells whether a row is of someone who took the address after it was erased: it does not
 // name the address itself, and the user whom it names, by an id or by an address of before, took it since.
-func (f *erasureFilter) cameLater(ctx context.Context, row *facts.Set, email string, t *tombstone) (later bool, err error) {
+func (f *erasureFilter) cameLater(ctx context.Context, row *facts.Set, email string, t *tombstone) (
+	later bool, err error) {
 	emails, users := []string{}, []string{}
 	for _, e := range row.Enrollments {
 		emails, users = append(emails, e.Email), append(users, strings.TrimPrefix(e.Person, "user:"))

@@ -19,6 +19,8 @@ type StoreInfo struct {
 	Campaigns []Named
 	// Pinned are segments that stand beside the tabs of the list: those that are ready-made, then others by name.
 	Pinned []Named
+	// Countries are the codes of those that customers live in.
+	Countries []string
 }
 
 // Named is something of a store with a name.
@@ -73,6 +75,21 @@ func (s *Reader) Store(ctx context.Context, id string) (info StoreInfo, err erro
 		ORDER BY lower(name), id
 		LIMIT $2`, id, maxOffer).Query(func(rows pgx.Rows) (err error) {
 		info.Campaigns, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Named])
+		return err
+	})
+	// Skips through the index, one look-up for each country.
+	all.Queue(`
+		WITH RECURSIVE countries AS (
+			(SELECT country FROM customers WHERE store_id = $1 AND country IS NOT NULL ORDER BY country LIMIT 1)
+			UNION ALL
+			SELECT (SELECT c.country FROM customers c WHERE c.store_id = $1 AND c.country > l.country ORDER BY c.country LIMIT 1)
+			FROM countries l
+			WHERE l.country IS NOT NULL
+		)
+		SELECT country
+		FROM countries
+		WHERE country IS NOT NULL`, id).Query(func(rows pgx.Rows) (err error) {
+		info.Countries, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
 	all.Queue(`SELECT coalesce(ready, id), name FROM segments WHERE store_id = $1 AND pinned ORDER BY folded LIMIT $2`,

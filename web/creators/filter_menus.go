@@ -105,7 +105,8 @@ func (p *customersPage) menus() {
 func (p *customersPage) offers(f pg.Param) bool {
 	return f.Label != "" && (*f.Value != "" ||
 		!(f.Kind == customers.TagID && len(p.Store.Tags) == 0 || f.Kind == customers.SegmentID ||
-			f.Kind == customers.CampaignID && len(p.Store.Campaigns) == 0))
+			f.Kind == customers.CampaignID && len(p.Store.Campaigns) == 0 ||
+			f.Kind == customers.Country && len(p.Store.Countries) == 0))
 }
 
 // ruleText is the filter's rule as a sentence; as it stands if it is none.
@@ -248,6 +249,8 @@ func (p *customersPage) options(f pg.Param) []core.Option {
 		return append(orAny, tagged(p.Store)...)
 	case customers.CampaignID:
 		return append(orAny, mailing(p.Store)...)
+	case customers.Country:
+		return append(orAny, countries(p.Store, f.Given())...)
 	case customers.SegmentID:
 		return append(orAny, core.Option{Value: p.Filter.Segment,
 			Label: cmp.Or(p.labels.Name(p.Filter.Segment), p.Filter.Segment)})
@@ -272,6 +275,15 @@ func mailing(in customers.StoreInfo) (options []core.Option) {
 	for _, c := range in.Campaigns {
 		options = append(options, core.Option{Value: c.ID, Label: c.Name})
 	}
+	return options
+}
+
+// countries are those that a store's customers live in, and those that are chosen, by name.
+func countries(in customers.StoreInfo, chosen []string) (options []core.Option) {
+	for _, code := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(in.Countries, chosen)))) {
+		options = append(options, core.Option{Value: code, Label: customers.CountryName(code)})
+	}
+	slices.SortFunc(options, func(a, b core.Option) int { return cmp.Compare(a.Label, b.Label) })
 	return options
 }
 

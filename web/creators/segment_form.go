@@ -222,6 +222,10 @@ func (p *segmentPage) choices(part customers.Part, chosen []string) (options []c
 		all = mailing(p.Store)
 	case customers.SegmentID:
 		all = p.Segments
+	case customers.Country:
+		if len(p.Store.Countries) > 0 { // else they are written
+			all = countries(p.Store, chosen)
+		}
 	default:
 		all = core.ChoicesOf(pg.Param{Choices: part.Choices})
 	}
