@@ -19,8 +19,8 @@ func TestCountriesOnPages(t *testing.T) {
 	x.exec(t, `UPDATE customers SET country = 'NO' WHERE id = (SELECT min(id) FROM customers WHERE store_id = 'store_a')`)
 	x.exec(t, `INSERT INTO customers (store_id, email, country)
 		VALUES ('store_a', 'at@mail.example', 'AT'), ('store_b', 'jp@mail.example', 'JP')`)
-	if page := x.get(t, list, asAdmin).text; !regexp.MustCompile(
-		`(?s)value="AT"> <bdi>Austria</bdi>.*value="NO"> <bdi>Norway</bdi>`).MatchString(page) || strings.Contains(page, `"JP"`) {
+	byName := regexp.MustCompile(`(?s)value="AT"> <bdi>Austria</bdi>.*value="NO"> <bdi>Norway</bdi>`)
+	if page := x.get(t, list, asAdmin).text; !byName.MatchString(page) || strings.Contains(page, `"JP"`) {
 		t.Errorf("the menu is not of the store's own countries, by name: %.9000s", page)
 	}
 	for query, want := range map[string][]string{
