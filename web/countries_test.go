@@ -24,13 +24,13 @@ func TestCountriesOnPages(t *testing.T) {
 		t.Errorf("the menu is not of the store's own countries, by name: %.9000s", page)
 	}
 	for query, want := range map[string][]string{
-		"?country=norway":            {`class="person"`, "Norway"},
+		"?country=norway": {`class="person"`, "Norway"},
 		"?country=NO&country=sweden": {`class="person"`, "Norway or Sweden", `value="NO" checked> <bdi>Norway`,
 			`value="SE" checked> <bdi>Sweden`},
-		"?country=se":                {"No customers match these filters", "Sweden"},
-		"?country=Norge":             {"&#34;Norge&#34; is not a country; give its English name or its code"},
-		"?country=Norge&country=UK":  {"is not a country", `value="Norge" checked`, `class="error"`},
-		"?country=%3Cb%3E":           {"is not a country", "&lt;b&gt;"},
+		"?country=se":               {"No customers match these filters", "Sweden"},
+		"?country=Norge":            {"&#34;Norge&#34; is not a country; give its English name or its code"},
+		"?country=Norge&country=UK": {"is not a country", `value="Norge" checked`, `class="error"`},
+		"?country=%3Cb%3E":          {"is not a country", "&lt;b&gt;"},
 	} {
 		page := x.get(t, list+query, asAdmin)
 		for _, text := range want {
