@@ -19,6 +19,12 @@ func Parse(text string) (t time.Time, ok bool) {
 	return time.Time{}, false
 }
 
+// IsDay tells whether a text is a day and no time: 2026-01-31.
+func IsDay(text string) bool {
+	_, err := time.Parse(time.DateOnly, text)
+	return err == nil
+}
+
 // InReach tells whether the year of t has four digits, as JSON and Postgres require.
 func InReach(t time.Time) bool {
 	year := t.UTC().Year()

@@ -26,6 +26,11 @@
 		group.open = false;
 		group.querySelector("summary").focus();
 	});
+	// A day takes the place of an age, and an age that of a day.
+	document.addEventListener("change", (event) => {
+		const both = event.target.matches(".pop :is(select, [type=date])") && event.target.closest(".one:has([type=date])");
+		for (const other of both ? both.querySelectorAll("select, [type=date]") : []) if (other !== event.target) other.value = "";
+	}, true);
 })();
 
 // How many are shown, once more are. The address says it, so that on the way back as many are there.

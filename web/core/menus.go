@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strings"
 
 	"rollcall/store/pg"
 )
@@ -21,6 +22,7 @@ type Menu struct {
 	pg.Param
 	Options []Option // none: an input for a number
 	Chosen  string
+	Day     string // chosen in place of an option, of those of a moment: 2026-01-31
 	Wrong   string // why Chosen is not valid; empty if it is
 }
 
@@ -95,11 +97,25 @@ func (m *markup) field(menu Menu) {
 	if len(menu.Options) > 0 {
 		m.add(`<select id="f-%s" name="%s"%s%s>%s</select>`, menu.Name, menu.Name, attr(menu.Multi, `multiple size="8"`),
 			invalid, options(menu.Options))
+		m.day(menu)
 	} else {
 		m.inputs(menu, invalid)
 	}
 	m.wrong(menu)
 	m.add("</div>\n")
+}
+
+// day is the other control of a moment: for a day, which counts more than an option.
+func (m *markup) day(menu Menu) {
+	if menu.Kind != pg.Moment {
+		return
+	}
+	label := "or before"
+	if strings.HasSuffix(menu.Name, "_after") {
+		label = "or since"
+	}
+	m.add(`<label class="or">%s <input type="date" name="%s" value="%s" aria-label="%s, %s"></label>`, label, menu.Name,
+		menu.Day, menu.Label, label)
 }
 
 func (m *markup) inputs(menu Menu, invalid template.HTML) {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rollcall/internal/moment"
 	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -82,19 +83,35 @@ func (s *Pages) asked(r *http.Request, page *customersPage) error {
 	q.Del("count")
 	q.Del("from")
 	q.Del("shown")
-	plain(q, show.LocaleIn(r.Context()))
+	if err := s.plain(r, q); err != nil {
+		return err
+	}
 	var wrong error
 	page.Filter, wrong = customers.ParseFilter(r.PathValue("store"), q)
 	return cmp.Or(err, wrong)
 }
 
-// plain has numbers of a filter written as in its address: with a point.
-func plain(q url.Values, locale *show.Locale) {
+// plain has what was typed in a filter as in its address: numbers with a point, and days as
+// times, which begin in the page's time zone.
+func (s *Pages) plain(r *http.Request, q url.Values) error {
+	locale := show.LocaleIn(r.Context())
 	for _, p := range new(customers.Filter).Params() {
-		for i, typed := range q[p.Name] {
-			q[p.Name][i] = customers.Typed(p.Kind, typed, locale)
+		if p.Kind == pg.Moment && len(q[p.Name]) > 1 { // an option and a day: one is empty, or the day counts
+			q[p.Name] = []string{cmp.Or(q[p.Name][len(q[p.Name])-1], q[p.Name][0])}
+		}
+		for i, value := range q[p.Name] {
+			if p.Kind == pg.Moment && moment.IsDay(value) {
+				on, err := s.Shell(r, "customers")
+				if err != nil {
+					return err
+				}
+				q[p.Name][i] = typed(p.Kind, value, on)
+			} else {
+				q[p.Name][i] = customers.Typed(p.Kind, value, locale)
+			}
 		}
 	}
+	return nil
 }
 
 // list reads the customers and the figures, and shows them.

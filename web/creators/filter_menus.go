@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"rollcall/internal/moment"
 	"rollcall/internal/show"
 	"rollcall/store/customers"
 	"rollcall/store/pg"
@@ -120,8 +122,15 @@ func (p *customersPage) ruleText() string {
 
 // menu is the control of a parameter.
 func (p *customersPage) menu(f pg.Param) core.Menu {
-	m := core.Menu{Param: f, Options: p.options(f)}.Choose(*f.Value)
-	m.Chosen = customers.Filled(f.Kind, m.Chosen, p.Locale())
+	m := core.Menu{Param: f, Options: p.options(f)}
+	value := filled(f.Kind, *f.Value, p.Shell)
+	if f.Kind == pg.Moment && moment.IsDay(value) {
+		m = m.Choose("")
+		m.Chosen, m.Day = value, value
+	} else {
+		m = m.Choose(*f.Value)
+		m.Chosen = value
+	}
 	if p.Refused != nil {
 		m.Wrong = p.wrong(f)
 	}
@@ -202,8 +211,11 @@ func chipPart(m core.Menu, locale *show.Locale) string {
 		return map[string]string{"yes": "completed", "no": "not completed"}[m.Chosen]
 	}
 	var texts []string
+	if day, err := time.Parse(time.DateOnly, m.Day); err == nil {
+		texts = append(texts, show.Day(day))
+	}
 	for _, o := range m.Options {
-		if o.On {
+		if o.On && m.Day == "" {
 			texts = append(texts, o.Label)
 		}
 	}
@@ -213,7 +225,7 @@ func chipPart(m core.Menu, locale *show.Locale) string {
 		}
 	}
 	text := strings.Join(texts, " or ")
-	before, after := phrase(m, strings.Contains(text, "-"))
+	before, after := phrase(m, m.Day != "" || strings.Contains(text, "-"))
 	return before + text + after
 }
 
