@@ -74,8 +74,8 @@ var imports = map[string][]string{
 		"rollcall/internal/show", "rollcall/jobs", "rollcall/mail", // reasons in words
 		"rollcall/store", "rollcall/store/customers", "rollcall/store/inbox", "rollcall/store/pg",
 		"rollcall/store/reasons"},
-	"rollcall/web/creators": {"rollcall/internal/moment", "rollcall/internal/show", "rollcall/mail", "rollcall/store", "rollcall/store/bulk",
-		"rollcall/store/campaigns", "rollcall/store/customers", "rollcall/store/mail",
+	"rollcall/web/creators": {"rollcall/internal/moment", "rollcall/internal/show", "rollcall/mail", "rollcall/store",
+		"rollcall/store/bulk", "rollcall/store/campaigns", "rollcall/store/customers", "rollcall/store/mail",
 		"rollcall/store/pg", "rollcall/store/segments", "rollcall/store/tags",
 		"rollcall/store/value", "rollcall/value", "rollcall/web/charts", "rollcall/web/core"},
 	"rollcall/web/operators": {"rollcall/facts", "rollcall/history", "rollcall/internal/actions", "rollcall/internal/show",
