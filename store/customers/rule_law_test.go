@@ -143,9 +143,9 @@ func TestRulesMeanWhatTheySay(t *testing.T) {
 		d := draw{rand.New(rand.NewPCG(seed, 0)), time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)}
 		w := d.fill(t, s, 40)
 		all := everybody(t, s, d.now)
-		for range rulesOfStore / 100 {
+		for range rulesOfStore / 20 {
 			var some []Rule
-			for range 50 {
+			for range 10 {
 				a, b := d.rule(t), d.rule(t)
 				some = append(some, a, b, Rule{Group: "none", Rules: []Rule{a}}, Rule{Group: "all", Rules: []Rule{a, b}},
 					Rule{Group: "any", Rules: []Rule{a, b}})
