@@ -143,7 +143,7 @@ func printPreview(e *env, p campaigns.Preview) {
 	} else {
 		t := table{head: []string{"EMAIL", "STEP", "WHAT HAPPENS"}}
 		for _, one := range p.People {
-			t.add(harmless(one.Email), harmless(one.Step), mail.ReasonText(one.Reason))
+			t.add(harmless(one.Email), harmless(one.Step), one.Why())
 		}
 		t.print(e.out)
 	}

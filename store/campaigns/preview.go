@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/show"
 	"rollcall/mail"
+	storemail "rollcall/store/mail"
 	"rollcall/store/pg"
 )
 
@@ -44,9 +45,13 @@ type Previewed struct {
 	Step       string     `json:"step"`
 	Occurrence string     `json:"occurrence"`
 	Variant    string     `json:"variant"`
-	Reason     string     `json:"reason"` // why it would not be sent then; empty: it would
-	Until      *time.Time `json:"until"`  // when it would be asked about again; null: never
+	Reason     string     `json:"reason"`    // why it would not be sent then; empty: it would
+	Until      *time.Time `json:"until"`     // when it would be asked about again; null: never
+	TimeZone   string     `json:"time_zone"` // of the quiet hours, if they are not the store's; else empty
 }
+
+// Why is the reason in words.
+func (p Previewed) Why() string { return storemail.Why(p.Reason, p.TimeZone, p.Until) }
 
 // PreviewOf says what to preview.
 type PreviewOf struct {
@@ -156,7 +161,8 @@ func (s *Campaigns) look(ctx context.Context, tx pgx.Tx, c *Campaign, of Preview
 			(SELECT jsonb_agg(g) FROM (SELECT reason, count(*) AS mails FROM theirs GROUP BY reason ORDER BY 2 DESC, 1) g),
 			(SELECT jsonb_agg(g) FROM (
 				SELECT coalesce(c.id::text, '') AS customer, coalesce(c.name, '') AS name, t.email, t.step, t.occurrence, t.variant,
-					t.reason, t.until
+					t.reason, t.until,
+					CASE WHEN t.reason = 'quiet' THEN coalesce(t.theirs, '') ELSE '' END AS time_zone
 				FROM theirs t
 				LEFT JOIN customers c ON c.store_id = t.store_id AND c.email = t.email
 				WHERE t.reason = coalesce(`+args.Add(of.Reason)+`, t.reason)

@@ -3,7 +3,9 @@ package campaigns_test
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +78,7 @@ func TestPreview(t *testing.T) {
 	if len(p.Forecast) != 14 || p.TimeZone != "Europe/Berlin" {
 		t.Errorf("%d days in %s", len(p.Forecast), p.TimeZone)
 	}
+	w.theirZone(c.ID)
 	w.want(allRuns, ``)
 	w.turn(c.ID, campaigns.Order{To: campaigns.On})
 	w.tick(day)
@@ -195,4 +198,25 @@ func (w *world) once(name string, priority int) campaigns.Campaign {
 		w.Fatal(err)
 	}
 	return c
+}
+
+// theirZone wants a preview to say whose quiet hours a mail waits for, and to follow a zone that changes.
+func (w *world) theirZone(id string) {
+	w.Helper()
+	look := func(zone string, at time.Time) string {
+		w.keep(facts.Set{Users: []facts.User{{ID: "user_ann", Email: "ann@x.example", TimeZone: zone,
+			Version: w.version(begin)}}})
+		p, err := w.Preview(w.Context(), "s1", id, campaigns.PreviewOf{At: at, Limit: 1}, w.now)
+		if err != nil || len(p.People) != 1 {
+			w.Fatalf("%+v %v", p.People, err)
+		}
+		return strings.Join(regexp.MustCompile(`:[0-5]\d `).Split(p.People[0].Why(), 2), " ")
+	}
+	w.wantLines([]string{look("America/New_York", w.now.Add(day)), look("", w.now.Add(day)),
+		look("Europe/Berlin", w.now.Add(day)), look("Asia/Tokyo", w.now.Add(day+2*time.Hour)),
+		look("America/New_York", w.now.Add(day+11*time.Hour))},
+		"The quiet hours have not ended: until 09 New York time, theirs",
+		"The quiet hours have not ended: until 09 New York time, theirs", "Would get it",
+		"The quiet hours have not ended: until 09 Tokyo time, theirs", "Would get it")
+	look("Europe/Berlin", w.now.Add(day))
 }

@@ -2,6 +2,7 @@ package campaigns_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,7 +47,8 @@ func TestZones(t *testing.T) {
 	}
 }
 
-// inZones lets mails become due and be sent in a store of each zone for two days.
+// inZones lets mails become due and be sent for two days in a store of each zone, and in one whose customers live in
+// all of them.
 func (w *world) inZones() {
 	w.Helper()
 	var set facts.Set
@@ -60,10 +62,20 @@ func (w *world) inZones() {
 			set.Enrollments = append(set.Enrollments, e)
 		}
 	}
+	stores := append(slices.Clone(zones), "Europe/Berlin")
+	set.Stores = append(set.Stores, facts.Store{ID: "z24", Name: "all", TimeZone: "Europe/Berlin",
+		Version: w.version(begin)})
+	for i, zone := range zones {
+		email := fmt.Sprintf("u%d@x.example", i)
+		set.Users = append(set.Users, facts.User{ID: email, Email: email, TimeZone: zone, Version: w.version(begin)})
+		e := w.enrolled("course_z24", email, w.now.Add(time.Duration(i)*time.Hour-7*day), 0, w.now.Add(-7*day))
+		e.StoreRef = "z24"
+		set.Enrollments = append(set.Enrollments, e)
+	}
 	w.keep(set)
 	w.exec(`INSERT INTO mail_settings (store_id, home_url) SELECT id, 'https://s.example' FROM stores
 		ON CONFLICT DO NOTHING`)
-	for i := range zones {
+	for i := range stores {
 		id := fmt.Sprint("z", i)
 		c, err := w.Make(w.Context(), id, campaigns.FromRecipe{Recipe: "not_started"}, "admin")
 		if err != nil {
@@ -78,8 +90,11 @@ func (w *world) inZones() {
 		w.send()
 	}
 	w.want(`SELECT concat_ws(' ', count(*), count(DISTINCT store_id || email), min(status), max(status)) FROM mails`,
-		`96 96 sent sent`)
-	w.want(`SELECT concat_ws(' ', s.time_zone, m.email, m.sent_at AT TIME ZONE s.time_zone)
-		FROM mails m JOIN stores s ON s.id = m.store_id
-		WHERE extract(hour FROM m.sent_at AT TIME ZONE s.time_zone) NOT BETWEEN 9 AND 19`, ``)
+		`120 120 sent sent`)
+	w.want(`SELECT concat_ws(' ', z.name, m.email, m.sent_at AT TIME ZONE z.name)
+		FROM mails m
+		JOIN stores s ON s.id = m.store_id
+		LEFT JOIN users u ON u.email = m.email
+		CROSS JOIN LATERAL (SELECT coalesce(u.time_zone, s.time_zone) AS name) z
+		WHERE extract(hour FROM m.sent_at AT TIME ZONE z.name) NOT BETWEEN 9 AND 19`, ``)
 }

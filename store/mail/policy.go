@@ -12,8 +12,9 @@ import (
 
 // Decide is SQL for what becomes of a mail m at the moment that is the first of args: it selects
 // skip (why it is not sent, in one word; NULL: it is), until (until when it waits; NULL: it does
-// not) and why (what it waits for: postal, cap or quiet). m is a row of mails, or another with the same
-// columns. It writes nothing: the claim asks it, and previews do for other days.
+// not), why (what it waits for: postal, cap or quiet), and whose zone the quiet hours are of (theirs: a name; NULL:
+// the store's). m is a row of mails, or another with the same columns. It writes nothing: the claim asks it, and
+// previews do for other days.
 func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
 	sql, _, err = m.decide(ctx, tx, storeID, args)
 	return sql, err
@@ -38,7 +39,11 @@ func (m *Mails) decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 			return "", said, err
 		}
 	}
-	return decideSQL(barred(s), waits(s, at, zone, args), said.Skip), said, nil
+	theirs, err := zonesOfUsers(ctx, tx, s.hours(), at)
+	if err != nil {
+		return "", said, err
+	}
+	return decideSQL(barred(s), waits(s, at, zone, theirs, args), said.Skip), said, nil
 }
 
 // decideSQL is the policy: the first reason counts.
@@ -55,9 +60,11 @@ func decideSQL(barred string, w wait, campaigns string) string {
 				WHEN w.until > $1 THEN GREATEST(w.until, LEAST(m.not_after,
 					w.until + abs(hashtext(m.email) % 1800) * interval '1 second'))
 			END AS until,
-			w.why
+			w.why,
+			CASE WHEN w.why = 'quiet' AND w.until > $1 THEN (` + w.zones + `)[w.nth] END AS theirs
 		FROM (
 			SELECT
+				x.nth,
 				GREATEST(x.postal, x.day, x.week, x.quiet) AS until,
 				CASE
 					WHEN x.postal IS NOT NULL THEN 'postal'
@@ -65,7 +72,8 @@ func decideSQL(barred string, w wait, campaigns string) string {
 					ELSE 'quiet'
 				END AS why
 			FROM (
-				SELECT ` + w.postal + ` AS postal, ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet
+				SELECT z.nth, ` + w.postal + ` AS postal, ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet
+				FROM (SELECT ` + w.zone + ` AS nth OFFSET 0) z
 				OFFSET 0
 			) x
 			OFFSET 0
@@ -128,17 +136,18 @@ func consented(s Settings) string {
 	return `coalesce(m.class <> 'marketing' OR ` + enough + `, false)`
 }
 
-// wait is SQL for until when m waits for each reason; NULL: not at all.
-type wait struct{ postal, day, week, quiet string }
+// wait is SQL for until when m waits for each reason; NULL: not at all. zone is the place of the recipient's among
+// zones.
+type wait struct{ postal, day, week, quiet, zone, zones string }
 
 // askAgain is when marketing is asked about again that waits for the postal address of its store.
 const askAgain = 15 * time.Minute
 
 // waits counts on the days of the store's zone. What waits for the next day waits for the end of
 // its quiet hours too.
-func waits(s Settings, at time.Time, zone *time.Location, args *pg.Arguments) wait {
+func waits(s Settings, at time.Time, zone *time.Location, theirs theirZones, args *pg.Arguments) wait {
 	none := `NULL::timestamptz`
-	w := wait{none, none, none, none}
+	w := wait{postal: none, day: none, week: none}
 	if s.PostalAddress == "" {
 		w.postal = `CASE WHEN m.class = 'marketing' THEN ` + args.Add(at.Add(askAgain)) + `::timestamptz END`
 	}
@@ -149,9 +158,7 @@ func waits(s Settings, at time.Time, zone *time.Location, args *pg.Arguments) wa
 	if s.CapWeek != nil {
 		w.week = nth(*s.CapWeek, args.Add(at.Add(-7*24*time.Hour)), `o.claimed_at + interval '168 hours'`, args)
 	}
-	if open := s.hours().Next(at, zone); open.After(at) {
-		w.quiet = `CASE WHEN m.class <> 'test' THEN ` + args.Add(open) + `::timestamptz END`
-	}
+	theirs.quiet(&w, after(s.hours().Next(at, zone), at), args)
 	return w
 }
 

@@ -94,12 +94,28 @@ func TestPolicy(t *testing.T) {
 			`'2026-03-09T18:31:00Z'::timestamptz]) t`}, "", "due cap 2026-03-11 03"},
 		"the zone set on its pages": {[]string{`UPDATE stores SET time_zone = 'Asia/Tokyo'`,
 			`INSERT INTO store_settings (store_id, time_zone) VALUES ('s1', 'UTC')`}, "", "sending"},
-		"before the quiet hours": {nil, "2026-03-10T19:59:59Z", "sending"},
-		"quiet":                  {nil, "2026-03-10T20:00:00Z", "due quiet 2026-03-11 09"},
-		"quiet after midnight":   {nil, "2026-03-11T08:59:59Z", "due quiet 2026-03-11 09"},
-		"after the quiet hours":  {nil, "2026-03-11T09:00:00Z", "sending"},
-		"service is quiet too":   {[]string{service}, "2026-03-10T20:00:00Z", "due quiet 2026-03-11 09"},
-		"tests are not":          {[]string{`UPDATE mails SET class = 'test'`}, "2026-03-10T20:00:00Z", "sending"},
+		"before the quiet hours":           {nil, "2026-03-10T19:59:59Z", "sending"},
+		"quiet":                            {nil, "2026-03-10T20:00:00Z", "due quiet 2026-03-11 09"},
+		"quiet after midnight":             {nil, "2026-03-11T08:59:59Z", "due quiet 2026-03-11 09"},
+		"after the quiet hours":            {nil, "2026-03-11T09:00:00Z", "sending"},
+		"service is quiet too":             {[]string{service}, "2026-03-10T20:00:00Z", "due quiet 2026-03-11 09"},
+		"tests are not":                    {[]string{`UPDATE mails SET class = 'test'`}, "2026-03-10T20:00:00Z", "sending"},
+		"quiet where they live":            {[]string{lives("America/New_York", "1")}, "", "due quiet 2026-03-10 13"},
+		"not quiet where they live":        {[]string{lives("America/New_York", "1")}, "2026-03-10T20:00:00Z", "sending"},
+		"service is quiet where they live": {[]string{service, lives("Asia/Tokyo", "1")}, "", "due quiet 2026-03-11 00"},
+		"half an hour off": {[]string{lives("Asia/Kolkata", "1")}, "2026-03-10T14:30:00Z",
+			"due quiet 2026-03-11 03"},
+		"a zone that there is not": {[]string{lives("Mars/Base", "1")}, "2026-03-10T20:00:00Z",
+			"due quiet 2026-03-11 09"},
+		"no zone, but another's": {[]string{lives("Asia/Tokyo", "1"), `UPDATE users SET email = 'bob@x.example'`}, "",
+			"sending"},
+		"the zone that was told last": {[]string{lives("Asia/Tokyo", "1"), lives("UTC", "2")}, "", "sending"},
+		"the zone of who is there still": {[]string{lives("Asia/Tokyo", "1"), lives("UTC", "2"),
+			`UPDATE users SET deleted_version = '3' WHERE version = '2'`}, "", "due quiet 2026-03-11 00"},
+		"a day is the store's, quiet hours are theirs": {[]string{lives("Asia/Tokyo", "1"), sentToAnn +
+			`'2026-03-10T00:00:00Z'::timestamptz]) t`}, "", "due cap 2026-03-11 09"},
+		"no quiet hours, though they live elsewhere": {[]string{lives("Asia/Tokyo", "1"),
+			`UPDATE mail_settings SET quiet_from = NULL, quiet_to = NULL`}, "", "sending"},
 		"no quiet hours": {[]string{`UPDATE mail_settings SET quiet_from = NULL, quiet_to = NULL`}, "2026-03-10T20:00:00Z",
 			"sending"},
 		"quiet for longer than it has": {[]string{`UPDATE mails SET not_after = '2026-03-11T08:00:00Z'`},
@@ -141,6 +157,12 @@ const (
 	paying  = `UPDATE customers SET type = 'paying'`
 	soft    = `UPDATE mail_settings SET soft_opt_in = true`
 )
+
+// lives is SQL for a user with ann's address, and where they live.
+func lives(zone, version string) string {
+	return `INSERT INTO users (id, email, time_zone, version, deleted_version)
+		VALUES ('u` + version + `', 'ann@x.example', '` + zone + `', '` + version + `', '')`
+}
 
 func stop(store, reason string) string {
 	return `INSERT INTO mail_stops (store_id, hash, reason, since) VALUES ('` + store + `', ` + hashOfAnn + `, '` +

@@ -140,8 +140,8 @@ func (s *Pages) mailRows(r *http.Request, f storemail.Filter) (rows []mailRow, e
 	base := mailPage{URL: pathOf(r, "mail")}
 	for _, m := range all {
 		row := mailRow{Mail: m, Campaign: names[m.Campaign]}
-		if m.Reason != "" {
-			row.Why = mail.ReasonText(m.Reason)
+		if row.Why, err = s.whyOf(r, m); err != nil {
+			return nil, err
 		}
 		if m.Status == mail.Unknown {
 			row.Again = base.URL + "/mails/" + s.IDs().ID(core.MailID, m.ID) + "/again"
@@ -152,6 +152,18 @@ func (s *Pages) mailRows(r *http.Request, f storemail.Filter) (rows []mailRow, e
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// whyOf says why a mail was not sent, or what it waits for; empty: nothing.
+func (s *Pages) whyOf(r *http.Request, m storemail.Mail) (why string, err error) {
+	switch {
+	case m.Reason == "":
+		return "", nil
+	case m.Reason == "quiet":
+		zone, err := s.mails().TheirZone(r.Context(), m.Email)
+		return storemail.Why(m.Reason, zone, &m.DueAt), err
+	}
+	return mail.ReasonText(m.Reason), nil
 }
 
 // At is when something last happened to the mail.

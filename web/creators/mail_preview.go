@@ -136,7 +136,7 @@ func (s *Pages) tellPreview(r *http.Request, page *previewPage) {
 		page.Counts = append(page.Counts, reasonRow{mail.ReasonText(c.Reason), link(name, ""), c.Mails, name == page.Chosen})
 	}
 	for _, p := range page.Preview.People {
-		row := previewedRow{Previewed: p, Reason: mail.ReasonText(p.Reason)}
+		row := previewedRow{Previewed: p, Reason: p.Why()}
 		if p.Customer != "" {
 			row.URL = pathOf(r, "customers") + "/" + s.IDs().Customer(p.Customer)
 		}
