@@ -81,23 +81,6 @@ var carried = []string{
 		ORDER BY y.campaign_id, y.step, y.email, y.occurrence, y.twin <> 0, y.status = 'due', y.id
 	  )
 	  AND x.twin <> 0`,
-	// A customer's own words are found by all addresses that their user has had (mail_words). Of
-	// others, a refusal stays one.
-	`
-	INSERT INTO mail_consents AS c (store_id, user_id, email, kind, state, said_at, source, wording, version)
-	SELECT DISTINCT ON (o.store_id, m.into_email, o.kind)
-		o.store_id, '', m.into_email, o.kind, o.state, o.said_at, o.source, o.wording, o.version
-	FROM ` + movedTo + `
-	JOIN mail_consents o ON o.store_id = m.store_id AND o.user_id = '' AND o.email = m.email AND o.state = 'denied'
-	WHERE m.into_email NOT LIKE '%` + anonymousDomain + `'
-	ORDER BY o.store_id, m.into_email, o.kind, o.version DESC
-	ON CONFLICT (store_id, user_id, email, kind) DO UPDATE SET
-		state = EXCLUDED.state,
-		said_at = EXCLUDED.said_at,
-		source = EXCLUDED.source,
-		wording = EXCLUDED.wording,
-		version = EXCLUDED.version
-		WHERE EXCLUDED.version > c.version`,
 	// Who is not mailed at one address is not mailed at the next.
 	`
 	INSERT INTO mail_stops AS s (store_id, hash, campaign_id, reason, since, mail_id, by)

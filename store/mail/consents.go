@@ -2,8 +2,8 @@ package mail
 
 // Consents. The platform, Stripe's checkouts, imports and people themselves say them; what was said
 // is kept under the user or the address that it was said for (mail_consents, checkouts). What
-// counts for a customer is a question (mail_words), so it is the same in whatever order that and
-// the users arrive.
+// counts for a customer is a question (mail_words, named_refusals), so it is the same in whatever
+// order that, their users and purchases arrive.
 
 // consents is SQL for what counts for all customers on all kinds of mail: of what was said under
 // one address the last word, and of several addresses the most restrictive.
@@ -11,7 +11,7 @@ const consents = `(
 		SELECT store_id, email, kind, min(state) AS state -- denied comes before granted
 		FROM (
 			SELECT DISTINCT ON (store_id, email, kind, said_as) store_id, email, kind, state
-			FROM mail_words
+			FROM (SELECT * FROM mail_words UNION ALL SELECT * FROM named_refusals) s
 			ORDER BY store_id, email, kind, said_as, said_at DESC, state
 		) w
 		GROUP BY store_id, email, kind

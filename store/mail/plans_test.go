@@ -38,6 +38,9 @@ var manyMails = append(plans.Many[:len(plans.Many)-1:len(plans.Many)-1],
 		FROM generate_series(1, 5000) i`,
 	`INSERT INTO mail_stops (store_id, hash, reason, since)
 		SELECT '', sha256(i::text::bytea), 'hard', now() FROM generate_series(1, 5000) i`,
+	`UPDATE payments SET email = 'q' || substr(id, 4) || '@x.example'`,
+	`UPDATE subscriptions SET email = 'q' || substr(id, 5) || '@x.example', stripe_customer = 'cus' || substr(id, 4)`,
+	`UPDATE enrollments SET email = 'q' || customer_id || '@x.example'`,
 	`VACUUM ANALYZE`)
 
 // nearlyEmpty are tables of few rows in the test.

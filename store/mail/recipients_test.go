@@ -226,10 +226,20 @@ func TestConsents(t *testing.T) {
 			"primary_email_address_id":"e1","email_addresses":[{"id":"e1","email_address":%q,
 			"verification":{"status":"verified"}}]}}`, must(time.Parse(time.RFC3339, at)).UnixMilli(), email))
 	}
+	bought := func(id, at, who string) store.NewEvent {
+		return event("stripe", id, "checkout.session.completed", at, `{"data":{"object":{"id":"cs_1","mode":"payment",
+			"payment_status":"paid","amount_total":1900,"currency":"usd","payment_intent":"pi_1","customer":"cus_1",
+			"created":1767261600,"customer_details":{"email":"old@x.example"},
+			"metadata":{`+who+`"storeId":"s1"}}}}`)
+	}
+	billed := func(id, at, email string) store.NewEvent {
+		return event("stripe", id, "customer.updated", at, fmt.Sprintf(`{"data":{"object":{"id":"cus_1","email":%q}}}`, email))
+	}
 	const (
 		yes, no = `"marketing":true`, `"marketing":false`
 		p1, old = `"email":"p1@x.example"`, `"email":"old@x.example"`
 		u1      = `"user_id":"user_1"`
+		byUser  = `"userId":"user_1",`
 		t1      = "2026-01-01T10:00:00Z"
 		t2      = "2026-01-02T10:00:00Z"
 		t3      = "2026-01-03T10:00:00Z"
@@ -254,11 +264,21 @@ func TestConsents(t *testing.T) {
 			user("u", t1, "old@x.example"), user("v", t2, "p1@x.example")}, "denied -"},
 		"denied at an old address, then the user agrees": {[]store.NewEvent{said("a", t1, old, no), said("b", t3, u1, yes),
 			user("u", t1, "old@x.example"), user("v", t2, "p1@x.example")}, "granted -"},
+		"a guest refused, and is a user": {[]store.NewEvent{said("a", t1, old, no), bought("b", t1, ""), bought("c", t2, byUser),
+			user("u", t1, "p1@x.example")}, "denied -"},
+		"a guest agreed, and is a user": {[]store.NewEvent{said("a", t1, old, yes), bought("b", t1, ""), bought("c", t2, byUser),
+			user("u", t1, "p1@x.example")}, "- -"},
+		"a guest refused, and agrees as a user": {[]store.NewEvent{said("a", t1, old, no), said("b", t2, u1, yes),
+			bought("c", t2, byUser), user("u", t1, "p1@x.example")}, "granted -"},
+		"a guest refused, and has another address at Stripe": {[]store.NewEvent{said("a", t1, old, no), bought("b", t1, ""),
+			billed("s", t1, "old@x.example"), billed("t", t2, "p1@x.example")}, "denied -"},
+		"refused under the address at Stripe": {[]store.NewEvent{said("a", t1, `"email":"bill@x.example"`, no),
+			bought("b", t1, byUser), billed("s", t1, "bill@x.example"), user("u", t1, "p1@x.example")}, "denied -"},
 	} {
 		s, _ := recipients(t)
 		for _, order := range permutations(c.events) {
 			run(t, s, `DELETE FROM webhook_events`)
-			for _, table := range []string{"mail_consents", "users", "links"} {
+			for _, table := range []string{"mail_consents", "users", "links", "payments", "stripe_customers", "customers"} {
 				run(t, s, `DELETE FROM `+table)
 			}
 			apply(t, s, append(order, order...)...)
