@@ -233,7 +233,8 @@ func TestConsents(t *testing.T) {
 			"metadata":{`+who+`"storeId":"s1"}}}}`)
 	}
 	billed := func(id, at, email string) store.NewEvent {
-		return event("stripe", id, "customer.updated", at, fmt.Sprintf(`{"data":{"object":{"id":"cus_1","email":%q}}}`, email))
+		return event("stripe", id, "customer.updated", at,
+			fmt.Sprintf(`{"data":{"object":{"id":"cus_1","email":%q}}}`, email))
 	}
 	const (
 		yes, no = `"marketing":true`, `"marketing":false`
@@ -264,10 +265,10 @@ func TestConsents(t *testing.T) {
 			user("u", t1, "old@x.example"), user("v", t2, "p1@x.example")}, "denied -"},
 		"denied at an old address, then the user agrees": {[]store.NewEvent{said("a", t1, old, no), said("b", t3, u1, yes),
 			user("u", t1, "old@x.example"), user("v", t2, "p1@x.example")}, "granted -"},
-		"a guest refused, and is a user": {[]store.NewEvent{said("a", t1, old, no), bought("b", t1, ""), bought("c", t2, byUser),
-			user("u", t1, "p1@x.example")}, "denied -"},
-		"a guest agreed, and is a user": {[]store.NewEvent{said("a", t1, old, yes), bought("b", t1, ""), bought("c", t2, byUser),
-			user("u", t1, "p1@x.example")}, "- -"},
+		"a guest refused, and is a user": {[]store.NewEvent{said("a", t1, old, no), bought("b", t1, ""),
+			bought("c", t2, byUser), user("u", t1, "p1@x.example")}, "denied -"},
+		"a guest agreed, and is a user": {[]store.NewEvent{said("a", t1, old, yes), bought("b", t1, ""),
+			bought("c", t2, byUser), user("u", t1, "p1@x.example")}, "- -"},
 		"a guest refused, and agrees as a user": {[]store.NewEvent{said("a", t1, old, no), said("b", t2, u1, yes),
 			bought("c", t2, byUser), user("u", t1, "p1@x.example")}, "granted -"},
 		"a guest refused, and has another address at Stripe": {[]store.NewEvent{said("a", t1, old, no), bought("b", t1, ""),
