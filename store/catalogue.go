@@ -15,7 +15,8 @@ import (
 // of rows.
 
 // entry is a snapshot of a store or product: state, as resolution and derivation read
-// it; keys, by which rows depend on it; and the keys that it depends on itself.
+// it; keys, by which rows depend on it; and the keys that it depends on itself. Those are
+// of all stores that it was ever in: a fact of then is resolved by them.
 type entry struct {
 	state     string
 	keys      []string
@@ -48,7 +49,11 @@ func (w *work) catalogue(ctx context.Context, set facts.Set) (_ map[string]entry
 			'product:' || id,
 			concat_ws('|', 'told', kind, '/', items),
 			`+productKeys("id")+`,
-			array_remove(ARRAY['store:' || store_ref], NULL) || ARRAY(SELECT 'product:' || i FROM unnest(items) i)
+			ARRAY(
+				SELECT 'store:' || l.object FROM links l WHERE l.relation = 'store' AND l.subject = id AND l.object <> ''
+				UNION
+				SELECT 'product:' || i FROM unnest(items) i
+			)
 		FROM products
 		WHERE id = ANY($2)`, stores, products)
 	entries := map[string]entry{}
