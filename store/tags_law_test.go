@@ -55,7 +55,8 @@ func TestMarksDoNotDependOnOrder(t *testing.T) {
 
 // crowd are people of store s1, who live alone at first: a to c have an account, d and e
 // never move. A to C are a to c as guests, before they had their accounts: what they bought
-// names their first address. It goes along with the account, and back once that is erased.
+// names their first address. It goes along with the account, and back once that is erased, unless
+// that address was erased from the store since.
 type crowd struct {
 	*house
 	r          *rapid.T
@@ -242,7 +243,12 @@ func (c *crowd) gone(who []string) {
 		}
 	}
 	for _, w := range who {
-		if guest := strings.ToUpper(w); c.here(guest) && c.home[guest] != w {
+		guest := strings.ToUpper(w)
+		switch {
+		case !c.here(guest) || c.home[guest] == w:
+		case slices.Contains(c.erasedHere, w):
+			delete(c.home, guest)
+		default:
 			c.home[guest], c.had[guest] = w, nil
 		}
 	}
