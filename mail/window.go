@@ -29,6 +29,15 @@ func (h Hours) Next(at time.Time, zone *time.Location) time.Time {
 	}
 }
 
+// Last is the last moment before another at which a mail may be sent.
+func (h Hours) Last(before time.Time, zone *time.Location) time.Time {
+	t := before.Add(-time.Second)
+	for h.quiet(t.In(zone).Hour()) {
+		t = t.Add(-15 * time.Minute)
+	}
+	return t
+}
+
 // Day is the day of a zone in which a moment is: when it begins, and the next.
 func Day(at time.Time, zone *time.Location) (begins, next time.Time) {
 	y, m, d := at.In(zone).Date()

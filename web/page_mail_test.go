@@ -104,7 +104,9 @@ func (x *site) oneClick(t *testing.T, p *browser.Page) {
 	campaign := p.Address()
 	p.Click(`a[href$="/preview"]`)
 	p.Has("main", "No mail would be due then.") // it begins now
+	p.Has(".lead", "As it stands now.")
 	p.Go(campaign + "/preview?day=" + x.Cfg.Now().AddDate(0, 0, 1).Format(time.DateOnly))
+	p.Has(".lead", "The mails of that day")
 	p.Has("tbody", "Ivo Marek")
 	p.Has("tbody", "Would get it")
 	ended(p, campaign)

@@ -123,7 +123,8 @@ func (a *asking) dueNow(entering string) string {
 			WHERE e.became_due_at + ` + a.wait(0) + ` <= ` + now
 }
 
-// dueThen is SQL for the mails that runs, and those who enter until then, come to on the day of a time to come.
+// dueThen is SQL for the mails that runs, and those who enter until then, come to on the day of a time to come. At that
+// time they are not late: they were sent when they became due.
 func (a *asking) dueThen(entering string, now time.Time) string {
 	from, to, at, nth := a.c.chains()
 	chain := `unnest(` + a.args.Add(from) + `::text[], ` + a.args.Add(to) + `::text[], ` + a.args.Add(at) +
@@ -133,7 +134,7 @@ func (a *asking) dueThen(entering string, now time.Time) string {
 	today := a.args.Add(now) + "::timestamptz"
 	return `
 			SELECT d.email, w.mail AS step, d.occurrence, d.variant, d.at + w.wait AS due_at,
-				` + today + ` AS entered_at, d.verdict
+				` + a.fill("@now", nil) + ` AS entered_at, d.verdict
 			FROM (
 				SELECT r.email, n.step, r.occurrence, r.arm AS variant, GREATEST(r.next_at, ` + today + `) AS at,
 					` + a.ofRun() + ` AS verdict, ` + a.conditions() + ` AS met` + a.theRuns() + `

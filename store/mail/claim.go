@@ -196,7 +196,7 @@ func (m *Mails) allowance(ctx context.Context, tx pgx.Tx, storeID string, at tim
 		WHERE store_id || '' = $1 -- as mails_tried_by has it
 		  AND status IN ('sending', 'sent', 'unknown', 'failed')
 		  AND claimed_at >= $2`, storeID, begins).Scan(&sent)
-	return min(most, max(0, mail.Allowed(limit, at, zone, s.hours())-sent)), err
+	return min(most, max(0, mail.Allowed(limit, at, zone, s.Hours())-sent)), err
 }
 
 // limit is the most mails on the day that begins then; 0: any number.

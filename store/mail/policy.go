@@ -39,7 +39,7 @@ func (m *Mails) decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 			return "", said, err
 		}
 	}
-	theirs, err := zonesOfUsers(ctx, tx, s.hours(), at)
+	theirs, err := zonesOfUsers(ctx, tx, s.Hours(), at)
 	if err != nil {
 		return "", said, err
 	}
@@ -153,12 +153,12 @@ func waits(s Settings, at time.Time, zone *time.Location, theirs theirZones, arg
 	}
 	begins, next := mail.Day(at, zone)
 	if s.CapDay != nil {
-		w.day = nth(*s.CapDay, args.Add(begins), args.Add(s.hours().Next(next, zone))+`::timestamptz`, args)
+		w.day = nth(*s.CapDay, args.Add(begins), args.Add(s.Hours().Next(next, zone))+`::timestamptz`, args)
 	}
 	if s.CapWeek != nil {
 		w.week = nth(*s.CapWeek, args.Add(at.Add(-7*24*time.Hour)), `o.claimed_at + interval '168 hours'`, args)
 	}
-	theirs.quiet(&w, after(s.hours().Next(at, zone), at), args)
+	theirs.quiet(&w, after(s.Hours().Next(at, zone), at), args)
 	return w
 }
 

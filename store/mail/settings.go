@@ -224,8 +224,8 @@ func checkURL(name, value string) error {
 	return nil
 }
 
-// hours are the quiet hours.
-func (s Settings) hours() mail.Hours {
+// Hours are the quiet hours.
+func (s Settings) Hours() mail.Hours {
 	if s.QuietFrom == nil {
 		return mail.Hours{}
 	}

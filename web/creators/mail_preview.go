@@ -1,6 +1,7 @@
 package creators
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,6 +22,7 @@ type previewPage struct {
 	C      campaigns.Campaign
 	Back   string
 	Day    string // that is looked at
+	Coming bool   // it is a day to come
 	Counts []reasonRow
 	People []previewedRow
 	Chosen string // the reason whose people are shown; empty: all
@@ -81,9 +83,10 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 	of := campaigns.PreviewOf{At: now, Cursor: q.Get("cursor"), Limit: previewRows}
 	if page.Day = q.Get("day"); page.Day == "" {
 		page.Day = now.In(page.Zone()).Format(time.DateOnly)
-	} else if of.At, err = noonOf(page.Day, now, page.Zone()); err != nil {
+	} else if of.At, err = s.endOf(r.Context(), id, page.Day, now, page.Zone()); err != nil {
 		return err
 	}
+	page.Coming = of.At.After(now)
 	if page.Chosen != "" {
 		reason := page.Chosen
 		if reason == wouldGet {
@@ -104,16 +107,18 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 // wouldGet stands for no reason not to be sent.
 const wouldGet = "sent"
 
-// noonOf is noon of a day, or now if it is today.
-func noonOf(day string, now time.Time, zone *time.Location) (time.Time, error) {
+// endOf is the last moment of a day to come at which mails go out, so that all of that day are due; or now if it is today.
+func (s *Pages) endOf(ctx context.Context, storeID, day string, now time.Time, zone *time.Location) (time.Time, error) {
 	at, err := time.ParseInLocation(time.DateOnly, day, zone)
-	if err != nil || at.Year() < 2000 || at.After(now.AddDate(1, 0, 0)) || at.AddDate(0, 0, 1).Before(now) {
+	ends := at.AddDate(0, 0, 1)
+	if err != nil || at.Year() < 2000 || at.After(now.AddDate(1, 0, 0)) || ends.Before(now) {
 		return now, pg.Refuse("day", "is not a day from today on, within a year")
 	}
-	if noon := at.Add(12 * time.Hour); noon.After(now) {
-		return noon, nil
+	if !at.After(now) {
+		return now, nil
 	}
-	return now, nil
+	settings, _, err := s.mails().Settings(ctx, storeID)
+	return settings.Hours().Last(ends, zone), err
 }
 
 // tellPreview fills in the texts and links of the page.
