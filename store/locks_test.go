@@ -47,7 +47,8 @@ func TestOwnerBesideAnEarlierHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(ctx, `BEGIN; INSERT INTO customers (store_id, email) VALUES ('s9', 'waits@x.example')`); err != nil {
+	_, err = conn.Exec(ctx, `BEGIN; INSERT INTO customers (store_id, email) VALUES ('s9', 'waits@x.example')`)
+	if err != nil {
 		t.Fatal(err)
 	}
 	go applying(in[0].ID)

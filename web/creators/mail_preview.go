@@ -108,7 +108,8 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 const wouldGet = "sent"
 
 // endOf is the last moment of a day to come at which mails go out, so that all of that day are due; or now if it is today.
-func (s *Pages) endOf(ctx context.Context, storeID, day string, now time.Time, zone *time.Location) (time.Time, error) {
+func (s *Pages) endOf(ctx context.Context, storeID, day string, now time.Time, zone *time.Location) (
+	time.Time, error) {
 	at, err := time.ParseInLocation(time.DateOnly, day, zone)
 	ends := at.AddDate(0, 0, 1)
 	if err != nil || at.Year() < 2000 || at.After(now.AddDate(1, 0, 0)) || ends.Before(now) {
