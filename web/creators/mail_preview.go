@@ -107,7 +107,7 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 // wouldGet stands for no reason not to be sent.
 const wouldGet = "sent"
 
-// endOf is the last moment of a day to come at which mails go out, so that all of that day are due; or now if it is today.
+// endOf is the last moment of a day to come at which mails go out, so that all of that day are due; of today it is now.
 func (s *Pages) endOf(ctx context.Context, storeID, day string, now time.Time, zone *time.Location) (
 	time.Time, error) {
 	at, err := time.ParseInLocation(time.DateOnly, day, zone)
