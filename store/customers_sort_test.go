@@ -58,12 +58,18 @@ type plan struct {
 
 // shuffle permutes the events and repeats some of them.
 func (p plan) shuffle(events []store.NewEvent) []store.NewEvent {
-	random := rand.New(rand.NewPCG(p.seed, 1))
-	order := append([]store.NewEvent(nil), events...)
+	random := rand.New(rand.NewPCG(p.seed, 2))
+	order := slices.Clone(events)
 	for range len(events) / 3 {
 		order = append(order, events[random.IntN(len(events))])
 	}
-	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return p.permute(order)
+}
+
+// permute permutes the events.
+func (p plan) permute(events []store.NewEvent) []store.NewEvent {
+	order := slices.Clone(events)
+	rand.New(rand.NewPCG(p.seed, 1)).Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	return order
 }
 

@@ -79,9 +79,19 @@ func (a *asking) ofRun() string {
 	return `coalesce(` + a.verdict() + `, CASE WHEN r.arm = 'held' THEN 'held' END)`
 }
 
-// ofMail is SQL for why a mail m of a run is not sent any more, or NULL.
+// ofMail is SQL for why a mail m of a run is not sent any more, or NULL. What its step asks for may have changed while
+// it waited.
 func (a *asking) ofMail() string {
-	return `CASE WHEN NOT ` + a.hasStep() + ` THEN 'removed' ELSE ` + a.verdict() + ` END`
+	unmet := ""
+	for _, st := range a.c.Steps {
+		if st.Do == DoMail && st.If != nil {
+			unmet += ` WHEN m.step = ` + a.args.Add(st.Key) + ` AND ` + a.test(st.If) + ` IS NOT TRUE THEN 'skipped'`
+		}
+	}
+	if unmet != "" {
+		unmet = `, CASE` + unmet + ` END`
+	}
+	return `CASE WHEN NOT ` + a.hasStep() + ` THEN 'removed' ELSE coalesce(` + a.verdict() + unmet + `) END`
 }
 
 // hasStep is SQL for whether the step of a mail m is one of the campaign still.

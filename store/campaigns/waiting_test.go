@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/facts"
 	"rollcall/store/campaigns"
 	"rollcall/store/pg"
 )
@@ -62,6 +63,34 @@ func (w *world) agreed(emails ...string) {
 		w.exec(`INSERT INTO mail_consents (store_id, user_id, email, kind, state, said_at, source, version)
 			VALUES ('s1', '', $2, 'marketing', 'granted', $1, 'page', '1')`, w.now, email)
 	}
+}
+
+// What a step asks for is asked again when its mail goes out: who began the course overnight is not told that they have
+// not. A preview says the same before.
+func TestConditionsOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.make(campaigns.FromRecipe{Recipe: "welcome"}, campaigns.Change{})
+	at := w.now.Add(time.Hour)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{w.enrolled("c1", "ann@x.example", at, 0, at),
+		w.enrolled("c1", "bob@x.example", at, 0, at)}})
+	w.tick(time.Hour)
+	w.send()
+	w.tick(3 * day)
+	w.want(`SELECT concat_ws(' ', email, step, status) FROM mails ORDER BY 1`, `
+		ann@x.example hello sent
+		ann@x.example start due
+		bob@x.example hello sent
+		bob@x.example start due`)
+	w.keep(facts.Set{Enrollments: []facts.Enrollment{w.enrolled("c1", "ann@x.example", at, 5, w.now)}})
+	w.wantLines(w.previewed(w.rows(`SELECT id FROM campaigns`)[0], w.now), "ann@x.example start course:c1 skipped",
+		"bob@x.example start course:c1")
+	w.send()
+	w.want(`SELECT concat_ws(' ', email, step, status, reason) FROM mails ORDER BY 1`, `
+		ann@x.example hello sent
+		ann@x.example start skipped skipped
+		bob@x.example hello sent
+		bob@x.example start sent`)
 }
 
 // A change of a campaign reaches the mails that wait: they are of its class as it is now, with the consent that this
