@@ -143,7 +143,7 @@ func (s *Settings) save(ctx context.Context, tx pgx.Tx, storeID string) error {
 			FROM campaigns k
 			WHERE m.store_id = $1
 			  AND m.status = 'due'
-			  AND m.reason IN ('cap', 'quiet', 'postal')
+			  AND m.reason IN ('cap', 'cap_all', 'quiet', 'postal')
 			  AND k.id = m.campaign_id
 			  AND k.state = 'on'
 		)
