@@ -17,6 +17,7 @@ var reasons = map[string]string{
 	"twice":       "Another campaign of the same recipe mails them about it",
 	"goal":        "Has reached the goal",
 	"cap":         "Got enough mail for now",
+	"cap_all":     "Got enough mail from stores here this week",
 	"postal":      "The store has no postal address",
 	"removed":     "Its step was taken out of the campaign",
 	"asked":       "To be sent again, as a person asked",

@@ -15,6 +15,7 @@ import (
 type Store struct {
 	*pg.DB
 	PlatformTypes []string
+	MailCap       int // see Options
 }
 
 // Options of Open. The first three are those of a Connection.
@@ -26,6 +27,8 @@ type Options struct {
 	// Stripe price and product ids) whose sales are the platform's own and make
 	// nobody a store's customer.
 	PlatformTypes []string
+	// MailCap is the most marketing mails to an address in 7 days, of all stores; 0: any number.
+	MailCap int
 }
 
 // Open is a Store in the database at url; see Connect.
@@ -34,7 +37,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	return &Store{DB: db, PlatformTypes: append([]string{}, o.PlatformTypes...)}, nil
+	return &Store{DB: db, PlatformTypes: append([]string{}, o.PlatformTypes...), MailCap: o.MailCap}, nil
 }
 
 // Apart returns a Store of the same database with so many connections of its own:
@@ -44,5 +47,5 @@ func (s *Store) Apart(ctx context.Context, conns int32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Apart: %w", err)
 	}
-	return &Store{DB: db, PlatformTypes: s.PlatformTypes}, nil
+	return &Store{DB: db, PlatformTypes: s.PlatformTypes, MailCap: s.MailCap}, nil
 }

@@ -169,6 +169,9 @@ type Config struct {
 	// MailRate is the most mails that one worker sends in a second.
 	MailRate float64 `name:"mail-rate" env:"MAIL_RATE" group:"mail" placeholder:"NUMBER" default:"0" help:"Most mails a second that one worker sends. 0: any number, but 2 by Resend's API."`
 
+	// MailCap is the most marketing mails to an address in 7 days, of all stores.
+	MailCap int `name:"mail-cap-all-stores" env:"MAIL_CAP_ALL_STORES" group:"limits" placeholder:"NUMBER" default:"0" help:"Most marketing mails that all stores together send to an address within 7 days. 0: any number. Set the same for serve and work, so that previews say what workers do."`
+
 	// Color says whether results are coloured. NO_COLOR (https://no-color.org) holds, too.
 	Color string `name:"color" env:"ROLLCALL_COLOR" group:"output" placeholder:"WHEN" default:"auto" help:"Colour results: auto (on a terminal, unless NO_COLOR is set), always or never (${default})."`
 
@@ -189,6 +192,7 @@ var groups = []kong.Group{
 	{Key: "keep", Title: "Retention"},
 	{Key: "alerts", Title: "Alerts"},
 	{Key: "mail", Title: "Mail"},
+	{Key: "limits", Title: "Limits of mail"},
 	{Key: "watch", Title: "Monitoring"},
 	{Key: "output", Title: "Output"},
 	{Key: "logs", Title: "Logs"},
@@ -196,8 +200,8 @@ var groups = []kong.Group{
 
 // groupsOf are the groups of settings that each command uses; others use all.
 var groupsOf = map[string][]string{
-	"serve":      {"servers", "web", "webhooks", "imports", "rules", "watch", "logs"},
-	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "mail", "watch", "logs"},
+	"serve":      {"servers", "web", "webhooks", "imports", "rules", "limits", "watch", "logs"},
+	"work":       {"servers", "history", "imports", "rules", "keep", "alerts", "mail", "limits", "watch", "logs"},
 	"migrate":    {"servers"},
 	"events":     {"servers", "output"}, // send takes PLATFORM_WEBHOOK_SECRETS and LISTEN as well
 	"backfill":   {"servers"},           // the workers read the history, with their keys
@@ -210,7 +214,7 @@ var groupsOf = map[string][]string{
 	"config":     {"output"},
 	"stores":     {"servers"},
 	"customers":  {"servers"},
-	"mail":       {"servers"},
+	"mail":       {"servers", "limits"},
 	"completion": {},
 	"man":        {},
 	"init":       {"servers", "web", "webhooks", "history"},

@@ -27,7 +27,7 @@ func (d *dev) startMail(e *env) error {
 	settings.PostalAddress, settings.ReplyTo = "Aurora Academy, 1 High Street, Springfield", "hello@aurora.example"
 	settings.HomeURL, settings.CourseURL = "https://aurora.example", "https://aurora.example/courses/{course}"
 	settings.QuietFrom, settings.QuietTo = nil, nil // the demo may be tried at night
-	if err := mails.Save(e, demoStore, settings); err != nil {
+	if err := mails.Save(e, demoStore, settings, nil); err != nil {
 		return err
 	}
 	for _, recipe := range demoRecipes {

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,6 +191,7 @@ func (d *dev) publish(at where) error {
 	return d.servers.Publish(map[string]string{
 		noteURL: d.url, noteSignIn: d.signIn, noteDatabase: at.database, noteRedis: at.redis,
 		noteTypes:                     c.PlatformProductTypes,
+		noteCap:                       strconv.Itoa(c.MailCap),
 		noteMode:                      c.stripeMode(),
 		noteKeys + "STRIPE_API_KEY":   present(c.StripeAPIKey),
 		noteKeys + "CLERK_SECRET_KEY": present(c.ClerkSecretKey),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	netmail "net/mail"
 	"net/url"
 	"strings"
@@ -20,12 +21,16 @@ func (c *Config) checkMail() error {
 	_, errSender := c.mailSender(nil)
 	_, errFrom := c.mailFrom()
 	_, errAllowed := c.mailAllowed()
-	var errRate error
+	var errRate, errCap error
 	if c.MailRate < 0 {
 		errRate = fmt.Errorf("MAIL_RATE is %v: it must not be negative", c.MailRate)
 	}
+	if c.MailCap < 0 || c.MailCap > math.MaxInt32 {
+		errCap = fmt.Errorf("MAIL_CAP_ALL_STORES is %d: give the most mails to an address in 7 days, or 0 for any number",
+			c.MailCap)
+	}
 	return errors.Join(notEmpty("MAIL_SMTP_URL", c.MailSMTP), checkKey("RESEND_API_KEY", c.ResendKey, "re_"),
-		checkBase("RESEND_API_BASE", c.ResendBase), errSender, errFrom, errAllowed, errRate)
+		checkBase("RESEND_API_BASE", c.ResendBase), errSender, errFrom, errAllowed, errRate, errCap)
 }
 
 // mailFrom is the sender of all mails; a zero one if none is set.

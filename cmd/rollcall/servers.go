@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 
 	"github.com/hibiken/asynq"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,7 +23,8 @@ const (
 	noteDatabase = "database_url" // of the two, which may not be the servers' own
 	noteRedis    = "redis_url"
 	noteMode     = "stripe_mode"
-	noteKeys     = "has_"                   // and the name of a key: the workers there have it
+	noteKeys     = "has_" // and the name of a key: the workers there have it
+	noteCap      = "mail_cap_all_stores"
 	noteTypes    = "platform_product_types" // what is the platform's own sale there is so for rebuild too
 )
 
@@ -121,6 +123,7 @@ func (e *env) openUnchecked() (*store.Store, error) {
 			return nil, err
 		}
 		e.PlatformProductTypes = r.Note[noteTypes]
+		e.MailCap, _ = strconv.Atoi(r.Note[noteCap]) // 0 if one of an older version runs
 	}
 	return e.openAt(url)
 }
@@ -178,5 +181,6 @@ func (e *env) both(open func() (*store.Store, error)) (*store.Store, asynq.Redis
 }
 
 func (e *env) openAt(url string) (*store.Store, error) {
-	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes(), Schema: migrations.Newest()})
+	return store.Open(e, url, store.Options{PlatformTypes: e.platformTypes(), MailCap: e.MailCap,
+		Schema: migrations.Newest()})
 }

@@ -39,6 +39,8 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 		return "", err
 	}
 	settings, err := storemail.SettingsIn(ctx, tx, c.store)
+	begins, _ := mail.Day(at, mail.Zone(z))
+	ofStore, ofAll := mails.Room(settings, begins, at, args)
 	return `
 		WITH ` + parts + `
 		alone AS MATERIALIZED ( -- what is decided is computed once
@@ -57,13 +59,14 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 			FROM first m
 		),
 		capped AS MATERIALIZED (
-			SELECT m.*, coalesce(CASE WHEN nth > 0 THEN nth > ` + room(settings, at, z, args) + ` END, false) AS capped
+			SELECT m.*, CASE WHEN nth > 0 THEN
+				CASE WHEN nth > ` + ofStore + ` THEN 'cap' WHEN nth > ` + ofAll + ` THEN 'cap_all' END END AS capped
 			FROM counted m
 		),
 		decided AS MATERIALIZED (
 			SELECT m.*, coalesce(skip, CASE WHEN until IS NOT NULL THEN why END, CASE
-				WHEN NOT is_first AND NOT first_value(capped) OVER recipe THEN 'twice'
-				WHEN capped THEN 'cap' END, '') AS reason
+				WHEN NOT is_first AND first_value(capped) OVER recipe IS NULL THEN 'twice'
+				ELSE capped END, '') AS reason
 			FROM capped m
 			WINDOW recipe AS (PARTITION BY email, goes, shared ORDER BY ` + inTurn + `)
 		),
@@ -103,23 +106,4 @@ func (s *Campaigns) parts(ctx context.Context, tx pgx.Tx, a *asking, k kinSQL, n
 	}
 	return sql + `
 		),`, err
-}
-
-// room is SQL for how many more marketing mails the customer of m may get now.
-func room(s storemail.Settings, at time.Time, z string, args *pg.Arguments) string {
-	left := func(most *int, since time.Time) string {
-		if most == nil {
-			return "NULL::bigint"
-		}
-		return args.Add(*most) + `::bigint - (
-			SELECT count(*)
-			FROM mails o
-			WHERE o.store_id = m.store_id
-			  AND o.email = m.email
-			  AND o.class = 'marketing'
-			  AND o.status || '' IN ('sending', 'sent', 'unknown') -- they are found by the customer
-			  AND o.claimed_at >= ` + args.Add(since) + `)`
-	}
-	begins, _ := mail.Day(at, mail.Zone(z))
-	return `LEAST(` + left(s.CapDay, begins) + `, ` + left(s.CapWeek, at.Add(-7*day)) + `)`
 }

@@ -171,12 +171,18 @@ func (c *Campaign) nowhere(s storemail.Settings) int {
 // SaveSettings is the Save of mails, and refuses to take away where links lead while a campaign that is on needs that.
 func (s *Campaigns) SaveSettings(ctx context.Context, storeID string, to storemail.Settings) (err error) {
 	defer pg.Wrap(&err, "campaigns.SaveSettings(%q)", storeID)
-	mails := storemail.New(s.Store, s.Skips)
-	old, _, err := mails.Settings(ctx, storeID)
+	return storemail.New(s.Store, s.Skips).Save(ctx, storeID, to, func(tx pgx.Tx) error {
+		return leadOn(ctx, tx, storeID, to)
+	})
+}
+
+// leadOn refuses settings with which the {link} of a campaign that is on would lead nowhere, as it does not now.
+func leadOn(ctx context.Context, tx pgx.Tx, storeID string, to storemail.Settings) error {
+	old, err := storemail.SettingsIn(ctx, tx, storeID)
 	if err != nil {
 		return err
 	}
-	on, err := pgx.CollectRows(pg.Query(ctx, s.Pool, selectCampaigns+`
+	on, err := pgx.CollectRows(pg.Query(ctx, tx, selectCampaigns+`
 		WHERE store_id = $1
 		  AND state = 'on'
 		ORDER BY name, id`, storeID), scan)
@@ -193,11 +199,15 @@ func (s *Campaigns) SaveSettings(ctx context.Context, storeID string, to storema
 		return pg.Refuse("home_url", "is where {link} leads in mails of %s, which is on: pause or end it first, or take "+
 			"{link} out of its texts", strings.Join(names, ", "))
 	}
-	return mails.Save(ctx, storeID, to)
+	return nil
 }
 
-// ready refuses a campaign whose mails could not be sent, and says what to do.
+// ready refuses a campaign whose mails could not be sent, and says what to do. The settings that it asks for stay until
+// the transaction ends.
 func ready(ctx context.Context, tx pgx.Tx, c *Campaign) error {
+	if err := storemail.LockSettings(ctx, tx, c.store); err != nil {
+		return err
+	}
 	if lacks, err := c.leadsNowhere(ctx, tx); err != nil || lacks != "" {
 		return cmp.Or(err, pg.Conflicts("not_ready", "%s", lacks))
 	}

@@ -71,7 +71,7 @@ func TestARelaxedLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings.CapDay = nil
-	if err := w.mails().Save(t.Context(), "s1", settings); err != nil {
+	if err := w.mails().Save(t.Context(), "s1", settings, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLines(w.previewed(two.ID, w.now), "ann@x.example first once")

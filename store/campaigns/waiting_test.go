@@ -27,12 +27,12 @@ func TestMarketingNamesAPostalAddress(t *testing.T) {
 	}
 	settings.PostalAddress = " \n"
 	var bad *pg.BadParam
-	if err := w.mails().Save(t.Context(), "s1", settings); !errors.As(err, &bad) ||
+	if err := w.mails().Save(t.Context(), "s1", settings, nil); !errors.As(err, &bad) ||
 		!strings.Contains(bad.Error(), c.Name) {
 		t.Errorf("taken away: %v", err)
 	}
 	w.turn(c.ID, campaigns.Order{To: campaigns.Paused})
-	if err := w.mails().Save(t.Context(), "s1", settings); err != nil {
+	if err := w.mails().Save(t.Context(), "s1", settings, nil); err != nil {
 		t.Errorf("of a paused campaign: %v", err)
 	}
 	_, err = w.Switch(t.Context(), "s1", c.ID, campaigns.Order{To: campaigns.On}, w.now)
@@ -48,7 +48,7 @@ func TestMarketingNamesAPostalAddress(t *testing.T) {
 	w.send()
 	w.want(`SELECT concat_ws(' ', class, status, reason) FROM mails`, `marketing due postal`)
 	settings.PostalAddress = "1 High Street"
-	if err := w.mails().Save(t.Context(), "s1", settings); err != nil {
+	if err := w.mails().Save(t.Context(), "s1", settings, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.tick(time.Hour)

@@ -3,6 +3,7 @@ package mail
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,7 +64,15 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Ba
 		if _, err := tx.Exec(ctx, lookUps); err != nil {
 			return err
 		}
-		rows := pg.Query(ctx, tx, claimSQL(decide, said, l, most, &args), args...)
+		next, err := m.next(ctx, tx, said, l, most, &args)
+		if err != nil {
+			return err
+		}
+		sql := claimSQL(decide, next, said, l, &args)
+		if m.cap > 0 { // some arguments are of what was read before
+			sql, args = args.Only(sql)
+		}
+		rows := pg.Query(ctx, tx, sql, args...)
 		var ids []int64
 		var id int64
 		var sending bool
@@ -81,12 +90,19 @@ func (m *Mails) Claim(ctx context.Context, l Turn, at time.Time, most int) (b Ba
 	return b, err
 }
 
-// claimSQL decides about the mails that are due, those of low priority last. Each is of the class of its campaign now,
+// claimSQL decides about the next mails, those of low priority last. Each is of the class of its campaign now,
 // and says what its step says now. Of one customer it takes one marketing mail at a time, as those that are sent count
 // for the next. One that may have been taken by the provider is repeated as it was while that knows its key, and else
 // unknown; so is one that a person has sent again, if it may not go.
-func claimSQL(decide string, said Said, l Turn, most int, args *pg.Arguments) string {
-	return dueSQL(said, l, most, args) + `
+func claimSQL(decide, next string, said Said, l Turn, args *pg.Arguments) string {
+	return `
+	WITH due AS (` + next + `
+	),
+	today AS (
+		SELECT ` + today(said) + `, ` + cmp.Or(said.Apart, "NULL") + ` AS apart
+		FROM due
+		JOIN mails m USING (id)
+	),
 	first AS (
 		SELECT DISTINCT ON (email, CASE WHEN class <> 'marketing' THEN id END) *
 		FROM ` + apart(said) + `
@@ -141,14 +157,43 @@ func apart(said Said) string {
 	return `(SELECT DISTINCT ON (email, apart) * FROM today ORDER BY email, apart, priority, ` + Order + `, id) today`
 }
 
-// dueSQL begins a claim: today are the mails that are due, as what campaigns say has them now.
-func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
+// next is SQL for the ids of the next mails. Where there is a limit of all stores they are read before, and no other
+// store decides about mails to their addresses until the transaction ends: so what decides sees what others decided.
+func (m *Mails) next(ctx context.Context, tx pgx.Tx, said Said, l Turn, most int, args *pg.Arguments) (string, error) {
+	if m.cap == 0 {
+		return nextSQL(said, l, most, args), nil
+	}
+	all := slices.Clone(*args)
+	sql, only := all.Only(lockSQL(nextSQL(said, l, most, &all)))
+	ids := []int64{}
+	var some []int64
+	err := pg.Each(pg.Query(ctx, tx, sql, only...), []any{&some, nil}, func() { ids = append(ids, some...) })
 	return `
-	WITH due AS (
+		SELECT unnest(` + args.Add(ids) + `::bigint[]) AS id`, err
+}
+
+// lockSQL locks the addresses of mails. All stores lock them in the same order: so no two wait for each other.
+func lockSQL(next string) string {
+	return `
+	WITH next AS (` + next + `
+	)
+	SELECT ids, pg_advisory_xact_lock(key)
+	FROM (
+		SELECT hashtextextended('mails to ' || email, 0) AS key, array_agg(id) AS ids
+		FROM next
+		GROUP BY key
+		ORDER BY key
+		OFFSET 0
+	) a`
+}
+
+// nextSQL reads the mails that are due, those of low priority last, and keeps them from others.
+func nextSQL(said Said, l Turn, most int, args *pg.Arguments) string {
+	return `
 		SELECT n.*
 		FROM generate_series(0, 9) p
 		CROSS JOIN LATERAL (
-			SELECT m.id
+			SELECT m.id, m.email
 			FROM mails m
 			WHERE m.store_id = ` + args.Add(l.Store) + `
 			  AND m.status = 'due'
@@ -159,13 +204,7 @@ func dueSQL(said Said, l Turn, most int, args *pg.Arguments) string {
 			LIMIT ` + args.Add(most) + `
 			FOR NO KEY UPDATE OF m SKIP LOCKED
 		) n
-		LIMIT ` + args.Add(most) + `
-	),
-	today AS (
-		SELECT ` + today(said) + `, ` + cmp.Or(said.Apart, "NULL") + ` AS apart
-		FROM due
-		JOIN mails m USING (id)
-	),`
+		LIMIT ` + args.Add(most)
 }
 
 // today is SQL for columns of a mail m as what campaigns say has it now, for Decide.

@@ -28,5 +28,8 @@ var (
 func (m *Mails) ClaimSQL(ctx context.Context, tx pgx.Tx, l Turn, at time.Time) (string, error) {
 	args := pg.Arguments{at}
 	decide, said, err := m.decide(ctx, tx, l.Store, &args)
-	return claimSQL(decide, said, l, 100, &args), err
+	if err != nil {
+		return "", err
+	}
+	return claimSQL(decide, nextSQL(said, l, 100, &args), said, l, &args), nil
 }

@@ -40,10 +40,11 @@ const Digest = "digest"
 type Mails struct {
 	*pg.DB
 	skips Skips
+	cap   int // see store.Options.MailCap
 }
 
 // New returns the mails of all stores. skips may be nil.
-func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips} }
+func New(s *store.Store, skips Skips) *Mails { return &Mails{s.DB, skips, s.MailCap} }
 
 // lookUps has Postgres plan the statements that follow in a transaction once for a connection, whatever their arguments
 // are, and as look-ups by indexes, whatever it believes to know of tables that change as fast as these. To plan a claim

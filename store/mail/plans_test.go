@@ -50,7 +50,10 @@ const nearlyEmpty = "stores mail_settings failed_invoices"
 // has not seen yet that any were sent.
 func TestSendingIsLookedUp(t *testing.T) {
 	t.Parallel()
-	m := mail.New(open(t), nil)
+	s := open(t)
+	m := mail.New(s, nil)
+	s.MailCap = 2
+	capped := mail.New(s, nil)
 	exec(t, m, manyMails...)
 	err := pgx.BeginFunc(t.Context(), m.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(t.Context(), mail.LookUps); err != nil {
@@ -60,7 +63,12 @@ func TestSendingIsLookedUp(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for name, sql := range map[string]string{"claim": claim, "values": mail.ValuesSQL, "start": mail.StartSQL,
+		ofAll, err := capped.ClaimSQL(t.Context(), tx, mail.Turn{Store: "s1", Worker: "w"}, time.Now())
+		if err != nil {
+			return err
+		}
+		for name, sql := range map[string]string{"claim": claim, "capped": ofAll,
+			"values": mail.ValuesSQL, "start": mail.StartSQL,
 			"done": mail.DoneSQL, "hard": mail.HardSQL, "settle": mail.SettleSQL, "backs": mail.BackSQL} {
 			if _, err := tx.Exec(t.Context(), `PREPARE to_`+name+` AS `+sql); err != nil {
 				return err

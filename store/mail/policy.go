@@ -12,8 +12,8 @@ import (
 
 // Decide is SQL for what becomes of a mail m at the moment that is the first of args: it selects
 // skip (why it is not sent, in one word; NULL: it is), until (until when it waits; NULL: it does
-// not), why (what it waits for: postal, cap or quiet), and whose zone the quiet hours are of (theirs: a name; NULL:
-// the store's). m is a row of mails, or another with the same columns. It writes nothing: the claim asks it, and
+// not), why (what it waits for: postal, cap, cap_all or quiet), and whose zone the quiet hours are of (theirs: a name;
+// NULL: the store's). m is a row of mails, or another with the same columns. It writes nothing: the claim asks it, and
 // previews do for other days.
 func (m *Mails) Decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.Arguments) (sql string, err error) {
 	sql, _, err = m.decide(ctx, tx, storeID, args)
@@ -43,7 +43,7 @@ func (m *Mails) decide(ctx context.Context, tx pgx.Tx, storeID string, args *pg.
 	if err != nil {
 		return "", said, err
 	}
-	return decideSQL(barred(s), waits(s, at, zone, theirs, args), said.Skip), said, nil
+	return decideSQL(barred(s), waits(s, m.cap, at, zone, theirs, args), said.Skip), said, nil
 }
 
 // decideSQL is the policy: the first reason counts.
@@ -65,14 +65,16 @@ func decideSQL(barred string, w wait, campaigns string) string {
 		FROM (
 			SELECT
 				x.nth,
-				GREATEST(x.postal, x.day, x.week, x.quiet) AS until,
+				GREATEST(x.postal, x.day, x.week, x.stores, x.quiet) AS until,
 				CASE
 					WHEN x.postal IS NOT NULL THEN 'postal'
 					WHEN coalesce(x.day, x.week) IS NOT NULL THEN 'cap'
+					WHEN x.stores IS NOT NULL THEN 'cap_all'
 					ELSE 'quiet'
 				END AS why
 			FROM (
-				SELECT z.nth, ` + w.postal + ` AS postal, ` + w.day + ` AS day, ` + w.week + ` AS week, ` + w.quiet + ` AS quiet
+				SELECT z.nth, ` + w.postal + ` AS postal, ` + w.day + ` AS day, ` + w.week + ` AS week,
+					` + w.stores + ` AS stores, ` + w.quiet + ` AS quiet
 				FROM (SELECT ` + w.zone + ` AS nth OFFSET 0) z
 				OFFSET 0
 			) x
@@ -138,44 +140,83 @@ func consented(s Settings) string {
 
 // wait is SQL for until when m waits for each reason; NULL: not at all. zone is the place of the recipient's among
 // zones.
-type wait struct{ postal, day, week, quiet, zone, zones string }
+type wait struct{ postal, day, week, stores, quiet, zone, zones string }
 
 // askAgain is when marketing is asked about again that waits for the postal address of its store.
 const askAgain = 15 * time.Minute
 
 // waits counts on the days of the store's zone. What waits for the next day waits for the end of
 // its quiet hours too.
-func waits(s Settings, at time.Time, zone *time.Location, theirs theirZones, args *pg.Arguments) wait {
+func waits(s Settings, ofAll int, at time.Time, zone *time.Location, theirs theirZones, args *pg.Arguments) wait {
 	none := `NULL::timestamptz`
-	w := wait{postal: none, day: none, week: none}
+	w := wait{postal: none, day: none, week: none, stores: none}
 	if s.PostalAddress == "" {
 		w.postal = `CASE WHEN m.class = 'marketing' THEN ` + args.Add(at.Add(askAgain)) + `::timestamptz END`
 	}
 	begins, next := mail.Day(at, zone)
 	if s.CapDay != nil {
-		w.day = nth(*s.CapDay, args.Add(begins), args.Add(s.Hours().Next(next, zone))+`::timestamptz`, args)
+		w.day = nth(*s.CapDay, got(begins, args), args.Add(s.Hours().Next(next, zone))+`::timestamptz`, args)
 	}
 	if s.CapWeek != nil {
-		w.week = nth(*s.CapWeek, args.Add(at.Add(-7*24*time.Hour)), `o.claimed_at + interval '168 hours'`, args)
+		w.week = nth(*s.CapWeek, got(at.Add(-week), args), weekLater, args)
+	}
+	if ofAll > 0 {
+		w.stores = nth(ofAll, gotOfAll(at.Add(-week), args), weekLater, args)
 	}
 	theirs.quiet(&w, after(s.Hours().Next(at, zone), at), args)
 	return w
 }
 
-// nth is SQL for a value of the mail with which a customer has got as many marketing mails since a
-// moment as are allowed. Status is hidden as in doneSQL: they are found by the customer.
-func nth(most int, since, value string, args *pg.Arguments) string {
+// week is how long a mail counts for the limits of a week, and weekLater SQL for when a mail o counts no more.
+const (
+	week      = 7 * 24 * time.Hour
+	weekLater = `o.claimed_at + interval '168 hours'`
+)
+
+// nth is SQL for a value of the mail with which a customer has got as many of some marketing mails as are allowed.
+func nth(most int, of, value string, args *pg.Arguments) string {
 	return `CASE WHEN m.class = 'marketing' THEN (
 				SELECT ` + value + `
-				FROM mails o
-				WHERE o.store_id = m.store_id
-				  AND o.email = m.email
-				  AND o.class = 'marketing'
-				  AND o.status || '' IN ('sending', 'sent', 'unknown')
-				  AND o.claimed_at >= ` + since + `
+				` + of + `
 				  AND o.id <> m.id
 				ORDER BY o.claimed_at DESC
 				OFFSET ` + args.Add(most-1) + `
 				LIMIT 1
 			) END`
+}
+
+// got is SQL, FROM and WHERE, for the marketing mails o that the customer of m has got from the store since a moment.
+// Status is hidden as in doneSQL: they are found by the customer.
+func got(since time.Time, args *pg.Arguments) string {
+	return `FROM mails o
+				WHERE o.store_id = m.store_id
+				  AND o.email = m.email` + areMarketing(since, args)
+}
+
+// gotOfAll is got of all stores that have a customer with the address of m. So it needs no index of its own, into which
+// each mail would be written.
+func gotOfAll(since time.Time, args *pg.Arguments) string {
+	return `FROM customers c
+				JOIN mails o ON o.store_id = c.store_id AND o.email = c.email
+				WHERE c.email = m.email` + areMarketing(since, args)
+}
+
+func areMarketing(since time.Time, args *pg.Arguments) string {
+	return `
+				  AND o.class = 'marketing'
+				  AND o.status || '' IN ('sending', 'sent', 'unknown')
+				  AND o.claimed_at >= ` + args.Add(since)
+}
+
+// Room is SQL for how many more marketing mails the customer of m may get at a time, whose day has begun at begins: by
+// the limits of the store, and by that of all stores. NULL: any number.
+func (m *Mails) Room(s Settings, begins, at time.Time, args *pg.Arguments) (store, all string) {
+	left := func(most *int, of func(time.Time, *pg.Arguments) string, since time.Time) string {
+		if most == nil || *most == 0 {
+			return "NULL::bigint"
+		}
+		return args.Add(*most) + `::bigint - (SELECT count(*) ` + of(since, args) + `)`
+	}
+	return `LEAST(` + left(s.CapDay, got, begins) + `, ` + left(s.CapWeek, got, at.Add(-week)) + `)`,
+		left(&m.cap, gotOfAll, at.Add(-week))
 }

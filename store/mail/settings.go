@@ -100,8 +100,8 @@ func Defaults() Settings {
 }
 
 // Save replaces the settings of a store but for SoftOptIn. Mails that wait are asked about anew: they are due as they
-// were at first. What is not valid is a *pg.BadParam.
-func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error) {
+// were at first. What is not valid is a *pg.BadParam. may refuses them for another reason; it asks in the transaction.
+func (m *Mails) Save(ctx context.Context, storeID string, s Settings, may func(pgx.Tx) error) (err error) {
 	defer pg.Wrap(&err, "mail.Save(%q)", storeID)
 	if !pg.Storable(storeID) {
 		return pg.ErrNotFound
@@ -109,19 +109,41 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 	if err := s.check(); err != nil {
 		return err
 	}
-	if s.PostalAddress = strings.TrimSpace(s.PostalAddress); s.PostalAddress == "" {
-		if err := m.mayBeUnnamed(ctx, storeID); err != nil {
+	s.PostalAddress = strings.TrimSpace(s.PostalAddress)
+	return m.InTx(ctx, func(tx pgx.Tx) error {
+		if err := LockSettings(ctx, tx, storeID); err != nil {
 			return err
 		}
-	}
-	_, err = m.Pool.Exec(ctx, `
+		if s.PostalAddress == "" {
+			if err := mayBeUnnamed(ctx, tx, storeID); err != nil {
+				return err
+			}
+		}
+		if may != nil {
+			if err := may(tx); err != nil {
+				return err
+			}
+		}
+		return s.save(ctx, tx, storeID)
+	})
+}
+
+// LockSettings keeps the settings of a store as they are until a transaction ends, and its campaigns from being
+// switched on by another one: who switches one on asks for them.
+func LockSettings(ctx context.Context, tx pgx.Tx, storeID string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('mail settings ' || $1, 0))`, storeID)
+	return err
+}
+
+func (s *Settings) save(ctx context.Context, tx pgx.Tx, storeID string) error {
+	_, err := tx.Exec(ctx, `
 		WITH waiting AS (
 			UPDATE mails m
 			SET due_at = LEAST(m.due_at, m.not_after - k.not_after)
 			FROM campaigns k
 			WHERE m.store_id = $1
 			  AND m.status = 'due'
-			  AND m.reason IN ('cap', 'quiet', 'postal')
+			  AND m.reason IN ('cap', 'cap_all', 'quiet', 'postal')
 			  AND k.id = m.campaign_id
 			  AND k.state = 'on'
 		)
@@ -145,11 +167,10 @@ func (m *Mails) Save(ctx context.Context, storeID string, s Settings) (err error
 	return err
 }
 
-// mayBeUnnamed refuses to take away the postal address of a store while marketing is on. What is switched on at the
-// same moment waits for it, see Decide.
-func (m *Mails) mayBeUnnamed(ctx context.Context, storeID string) error {
+// mayBeUnnamed refuses to take away the postal address of a store while marketing is on.
+func mayBeUnnamed(ctx context.Context, tx pgx.Tx, storeID string) error {
 	var on []string
-	err := m.Pool.QueryRow(ctx, `
+	err := tx.QueryRow(ctx, `
 		SELECT coalesce(array_agg('“' || name || '”' ORDER BY name), '{}')
 		FROM campaigns
 		WHERE store_id = $1

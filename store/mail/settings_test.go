@@ -23,12 +23,12 @@ func TestNamesAreOneLine(t *testing.T) {
 	} {
 		wrong := s
 		change(&wrong)
-		if err := m.Save(t.Context(), "s1", wrong); !errors.As(err, new(*pg.BadParam)) {
+		if err := m.Save(t.Context(), "s1", wrong, nil); !errors.As(err, new(*pg.BadParam)) {
 			t.Errorf("%s is kept: %+v (%v)", name, wrong, err)
 		}
 	}
 	s.FromName, s.ReplyTo = "Ävä — “Store” 👋", "ava@x.example"
-	if err := m.Save(t.Context(), "s1", s); err != nil {
+	if err := m.Save(t.Context(), "s1", s, nil); err != nil {
 		t.Error(err)
 	}
 }

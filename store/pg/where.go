@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,21 @@ func (a *Arguments) Add(arg any) string {
 	*a = append(*a, arg)
 	return "$" + strconv.Itoa(len(*a))
 }
+
+// Only returns sql and those of the arguments that it names, numbered anew: Postgres knows no type of others.
+func (a Arguments) Only(sql string) (string, Arguments) {
+	var only Arguments
+	places := map[string]string{}
+	sql = placeholder.ReplaceAllStringFunc(sql, func(name string) string {
+		if n, _ := strconv.Atoi(name[1:]); places[name] == "" {
+			places[name] = only.Add(a[n-1])
+		}
+		return places[name]
+	})
+	return sql, only
+}
+
+var placeholder = regexp.MustCompile(`\$[0-9]+`)
 
 // Fill adds args, and returns sql in which each $? is the placeholder of the next.
 func (a *Arguments) Fill(sql string, args []any) string {
