@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"rollcall/internal/moment"
 	"rollcall/mail"
 	"rollcall/store/campaigns"
 	"rollcall/store/pg"
@@ -86,19 +85,13 @@ func (c mailCampaignsCmd) Run(e *env) error {
 type mailPreviewCmd struct {
 	Campaign string `arg:"" name:"campaign" help:"The campaign's id (the first column of campaigns)."`
 	Store    string `name:"store" required:"" placeholder:"ID" help:"The store."`
-	At       string `name:"at" placeholder:"WHEN" help:"As of this day (2027-01-12) or time (2027-01-12T10:00:00Z), from now on. Without it: now."`
+	At       string `name:"at" placeholder:"WHEN" help:"The mails of this day (2027-01-12), or as of a time from now on (2027-01-12T10:00:00Z, +7d). Without it: now."`
 	Limit    int    `name:"limit" default:"50" placeholder:"N" help:"Name at most N customers (${default})."`
 	JSON     bool   `name:"json" help:"Print JSON, as the API does."`
 }
 
 func (c mailPreviewCmd) Run(e *env) error {
 	now := time.Now()
-	of := campaigns.PreviewOf{At: now, Limit: c.Limit}
-	if at, ok := moment.Parse(c.At); ok && !at.Before(now) {
-		of.At = at
-	} else if c.At != "" {
-		return usageError("--at must be a day or a time to come, as 2027-01-12 or 2027-01-12T10:00:00Z")
-	}
 	if c.Limit < 1 {
 		return usageError("--limit must be 1 or more")
 	}
@@ -107,7 +100,16 @@ func (c mailPreviewCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	p, err := campaigns.New(s).Preview(e, c.Store, c.Campaign, of, now)
+	all := campaigns.New(s)
+	at, err := all.At(e, c.Store, c.At, now)
+	var bad *pg.BadParam
+	if errors.As(err, &bad) {
+		return usageError("--" + bad.Error())
+	}
+	if err != nil {
+		return err
+	}
+	p, err := all.Preview(e, c.Store, c.Campaign, campaigns.PreviewOf{At: at, Limit: c.Limit}, now)
 	if err != nil {
 		return e.noCampaign(err, c.Store, c.Campaign)
 	}

@@ -1,6 +1,7 @@
 package campaigns_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"rollcall/facts"
 	"rollcall/store/campaigns"
+	"rollcall/store/pg"
 )
 
 // previewed are the mails that a preview says are sent at a time, and those that are not, with the reason.
@@ -181,6 +183,38 @@ func TestPreviewOfManyBesideAnother(t *testing.T) {
 }
 
 // keepEnrolled keeps that people enrolled in a course six days ago.
+// A day is previewed at the last moment at which mails of the day go out, in the store's zone; today is at least now.
+func TestPreviewOfADay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.now = begin.Add(11 * time.Hour) // 22:00 in Berlin
+	for _, c := range []struct {
+		quiet, text, want string
+	}{
+		{"21, 9", "2026-03-02", "2026-03-02T21:00:00Z"},
+		{"21, 9", "2026-03-03", "2026-03-03T19:59:59Z"},
+		{"9, 17", "2026-03-29", "2026-03-29T21:59:59Z"}, // the clocks were put forward
+		{"21, 9", "+7d", "2026-03-09T21:00:00Z"},
+		{"21, 9", "", "2026-03-02T21:00:00Z"},
+		{"21, 9", "2026-03-01", "refused"},
+		{"21, 9", "2027-04-01", "refused"},
+		{"21, 9", "yesterday", "refused"},
+	} {
+		w.exec(`INSERT INTO mail_settings (store_id) VALUES ('s1') ON CONFLICT DO NOTHING`)
+		w.exec(`UPDATE mail_settings SET (quiet_from, quiet_to) = (` + c.quiet + `)`)
+		at, err := w.At(t.Context(), "s1", c.text, w.now)
+		got := at.UTC().Format(time.RFC3339)
+		if bad := new(pg.BadParam); errors.As(err, &bad) {
+			got = "refused"
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != c.want {
+			t.Errorf("%q with quiet hours %s: %s, want %s", c.text, c.quiet, got, c.want)
+		}
+	}
+}
+
 func (w *world) keepEnrolled(emails ...string) {
 	w.Helper()
 	var set facts.Set

@@ -98,11 +98,8 @@ func (s *Campaigns) At(ctx context.Context, storeID, text string, now time.Time)
 		if err != nil {
 			return at, err
 		}
-		hour := 24
-		if settings.QuietFrom != nil && *settings.QuietFrom > 0 {
-			hour = *settings.QuietFrom
-		}
-		at = time.Date(date.Year(), date.Month(), date.Day(), hour, 0, 0, 0, mail.Zone(z)).Add(-time.Minute)
+		ends := time.Date(date.Year(), date.Month(), date.Day()+1, 0, 0, 0, 0, mail.Zone(z))
+		at, ok = settings.Hours().Last(ends, mail.Zone(z)), ends.After(now)
 	}
 	if !ok || at.Before(now.Add(-day)) || at.After(now.Add(366*day)) {
 		return at, pg.Refuse("at", "%q is not a time from now on; write a day as 2027-01-31, a time, or +7d", text)

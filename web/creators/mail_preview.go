@@ -1,7 +1,7 @@
 package creators
 
 import (
-	"context"
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -81,10 +81,11 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 	page.Back = page.campaignURL(page.C.ID)
 	now := s.Cfg.Now()
 	of := campaigns.PreviewOf{At: now, Cursor: q.Get("cursor"), Limit: previewRows}
-	if page.Day = q.Get("day"); page.Day == "" {
-		page.Day = now.In(page.Zone()).Format(time.DateOnly)
-	} else if of.At, err = s.endOf(r.Context(), id, page.Day, now, page.Zone()); err != nil {
-		return err
+	today := now.In(page.Zone()).Format(time.DateOnly)
+	if page.Day = cmp.Or(q.Get("day"), today); page.Day != today {
+		if of.At, err = s.campaigns().At(r.Context(), id, page.Day, now); err != nil {
+			return err
+		}
 	}
 	page.Coming = of.At.After(now)
 	if page.Chosen != "" {
@@ -106,21 +107,6 @@ func (s *Pages) CampaignPreview(w http.ResponseWriter, r *http.Request) (err err
 
 // wouldGet stands for no reason not to be sent.
 const wouldGet = "sent"
-
-// endOf is the last moment of a day to come at which mails go out, so that all of that day are due; of today it is now.
-func (s *Pages) endOf(ctx context.Context, storeID, day string, now time.Time, zone *time.Location) (
-	time.Time, error) {
-	at, err := time.ParseInLocation(time.DateOnly, day, zone)
-	ends := at.AddDate(0, 0, 1)
-	if err != nil || at.Year() < 2000 || at.After(now.AddDate(1, 0, 0)) || ends.Before(now) {
-		return now, pg.Refuse("day", "is not a day from today on, within a year")
-	}
-	if !at.After(now) {
-		return now, nil
-	}
-	settings, _, err := s.mails().Settings(ctx, storeID)
-	return settings.Hours().Last(ends, zone), err
-}
 
 // tellPreview fills in the texts and links of the page.
 func (s *Pages) tellPreview(r *http.Request, page *previewPage) {
