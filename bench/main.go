@@ -40,7 +40,12 @@ func main() {
 	flag.StringVar(&o.keep, "keep", "",
 		"`folder` of servers that stay: lists of the same length are not loaded again there; an absolute path")
 	crowded := flag.String("crowd", "", "only be the crowd at this `URL`: what the measurement of isolation starts")
+	mailing := flag.Bool("mailer", false, "only send mails, by these URLs of Postgres and Redis: for -only mail")
 	flag.Parse()
+	if *mailing {
+		beMailer(ctx, flag.Arg(0), flag.Arg(1))
+		return
+	}
 	if *crowded != "" {
 		beCrowd(ctx, *crowded, flag.Args())
 		return
