@@ -65,10 +65,12 @@ func (s *Campaigns) decided(ctx context.Context, tx pgx.Tx, c *Campaign, now tim
 		),
 		decided AS MATERIALIZED (
 			SELECT m.*, coalesce(skip, CASE WHEN until IS NOT NULL THEN why END, CASE
-				WHEN NOT is_first AND first_value(capped) OVER recipe IS NULL THEN 'twice'
+				WHEN campaign_id <> first_value(campaign_id) OVER sent AND bool_or(capped IS NULL) OVER recipe AND shared <> ''
+					THEN 'twice'
 				ELSE capped END, '') AS reason
 			FROM capped m
-			WINDOW recipe AS (PARTITION BY email, goes, shared ORDER BY ` + inTurn + `)
+			WINDOW recipe AS (PARTITION BY email, goes, shared ORDER BY ` + inTurn + `),
+				sent AS (PARTITION BY email, goes, shared ORDER BY capped IS NOT NULL, ` + inTurn + `)
 		),
 		theirs AS (
 			SELECT * FROM decided WHERE campaign_id = ` + args.Add(c.ID) + `

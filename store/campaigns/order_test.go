@@ -73,29 +73,63 @@ func TestPreviewOfOneRecipe(t *testing.T) {
 		}
 		w.now = w.now.Add(day)
 		w.turn(news.ID, campaigns.Order{To: campaigns.On, Count: number(1)})
-		expected := w.expected(append(both, news), map[string]bool{})
 		w.wantLines(w.previewed(both[0].ID, w.now), map[string][]string{
 			campaigns.Service:   {"ann@x.example first course:c1", "bob@x.example first course:c1 twice"},
 			campaigns.Marketing: {"ann@x.example first course:c1 cap", "bob@x.example first course:c1 twice"},
 		}[class]...)
-		for range 3 {
-			if _, err := w.Look(t.Context(), w.now, time.Microsecond); err != nil {
-				t.Fatal(err)
+		w.sentAsPreviewed(append(both, news), both[i/2])
+	}
+}
+
+// Of three that are mixed, a limit may leave the first without a turn: then the next that it does not concern mails them.
+func TestPreviewOfThreeOfOneRecipe(t *testing.T) {
+	t.Parallel()
+	for mixed := range 8 {
+		w := newWorld(t)
+		w.keepEnrolled("ann@x.example", "bob@x.example")
+		w.agreed("ann@x.example", "bob@x.example")
+		news := w.once("News", 0)
+		news = w.update(news.ID, campaigns.Change{Audience: []byte(`{"customer": {"q": "ann"}}`)})
+		var three []campaigns.Campaign
+		for i, audience := range [][]byte{nil, leads, []byte(`{"customer": {"q": "x.example"}}`)} {
+			class, priority := campaigns.Service, 2+i
+			if mixed>>i&1 == 1 {
+				class = campaigns.Marketing
 			}
+			three = append(three, w.make(campaigns.FromRecipe{Recipe: "not_started"},
+				campaigns.Change{Class: &class, Priority: &priority, Audience: audience}))
 		}
-		w.exec(`UPDATE campaigns SET stepped_at = CASE WHEN id = $1 THEN '-infinity' ELSE now() END`, both[i/2].ID)
-		for worked := true; worked; {
-			var err error
-			if worked, err = w.Step(t.Context(), w.now); err != nil {
-				t.Fatal(err)
-			}
-			w.send()
+		w.now = w.now.Add(day)
+		w.turn(news.ID, campaigns.Order{To: campaigns.On, Count: number(1)})
+		w.sentAsPreviewed(append(three, news), three[mixed%3])
+	}
+}
+
+// sentAsPreviewed checks that what previews say is then sent, if workers come to one campaign first.
+func (w *world) sentAsPreviewed(all []campaigns.Campaign, first campaigns.Campaign) {
+	w.Helper()
+	expected := w.expected(all, map[string]bool{})
+	for range all {
+		if _, err := w.Look(w.Context(), w.now, time.Microsecond); err != nil {
+			w.Fatal(err)
 		}
-		got := w.rows(`SELECT concat_ws(' ', email, campaign_id, step, occurrence) FROM mails WHERE status = 'sent'
-			ORDER BY 1`)
-		if diff := cmp.Diff(expected, got); diff != "" {
-			t.Errorf("%d, %s: -previewed +sent\n%s", i, class, diff)
+	}
+	w.exec(`UPDATE campaigns SET stepped_at = CASE WHEN id = $1 THEN '-infinity' ELSE now() END`, first.ID)
+	for worked := true; worked; {
+		var err error
+		if worked, err = w.Step(w.Context(), w.now); err != nil {
+			w.Fatal(err)
 		}
+		w.send()
+	}
+	got := w.rows(`SELECT concat_ws(' ', email, campaign_id, step, occurrence) FROM mails WHERE status = 'sent'
+		ORDER BY 1`)
+	if diff := cmp.Diff(expected, got); diff != "" {
+		var classes []string
+		for _, c := range all {
+			classes = append(classes, c.Class)
+		}
+		w.Errorf("%v: -previewed +sent\n%s", classes, diff)
 	}
 }
 
