@@ -81,7 +81,7 @@ func TestPreviewOfOneRecipe(t *testing.T) {
 	}
 }
 
-// Of three that are mixed, a limit may leave the first without a turn: then the next that it does not concern mails them.
+// Of three of mixed classes, a limit may hold the first back: then the next that it does not concern mails them.
 func TestPreviewOfThreeOfOneRecipe(t *testing.T) {
 	t.Parallel()
 	for mixed := range 8 {
