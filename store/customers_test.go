@@ -352,6 +352,16 @@ func TestCustomersEveryFilterEverySort(t *testing.T) {
 	}
 }
 
+// A progress whose least is above its most is no one's.
+func TestNoProgressAtAll(t *testing.T) {
+	l := openLists(t)
+	l.fill(t, 20)
+	f := customers.Filter{Store: "store_a", Course: "shared", ProgressMin: "51", ProgressMax: "12"}
+	if got := l.all(t, f); len(got) > 0 {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestCustomersRandomFilters(t *testing.T) {
 	l := openLists(t)
 	l.fill(t, 200)

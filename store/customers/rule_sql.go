@@ -179,8 +179,12 @@ func inColumn(column string, values []string) cond {
 // rowOf are the columns of c of which entries of i.has with a prefix are made.
 var rowOf = map[string]string{"course": "c.course_ids", "product": "c.product_ids", "country": "ARRAY[c.country]"}
 
-// ofRow is the condition that c has one of the values of a column of i; empty: that is not in one column of c.
+// ofRow is the condition that c has one of the values of a column of i; empty: that is not in one column of c, or there
+// are none, as of a progress whose least is above its most.
 func ofRow(column string, values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
 	prefix, _, _ := strings.Cut(values[0], ":")
 	own := rowOf[prefix]
 	other := func(value string) bool { return !strings.HasPrefix(value, prefix+":") }
